@@ -1,0 +1,102 @@
+//! What a device is told to do once. A command is known by its id: the backend may send it again until it expires, and
+//! the device must not carry it out again.
+
+use heapless::String;
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::limits::{MAX_COMMAND_ID, MAX_TEXT_BYTES, MAX_TIME_BYTES};
+use crate::time::UnixMillis;
+
+/// Content of the `command` channel.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Flat")]
+pub struct Command {
+    /// Its id.
+    pub id: String<MAX_COMMAND_ID>,
+    /// RFC 3339 time from which it is void.
+    pub expires: String<MAX_TIME_BYTES>,
+    /// What to do.
+    pub body: CommandBody,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "without an allocator the text lies in the command, and few are held at once"
+)]
+pub enum CommandBody {
+    /// Show a text (projector).
+    Display {
+        /// The text.
+        text: String<MAX_TEXT_BYTES>,
+        /// For how long.
+        seconds: u32,
+    },
+    /// Show nothing (projector).
+    Clear,
+    /// Keep the lid shut (bin).
+    Lock,
+    /// Let the schedule rule the lid again (bin).
+    Unlock,
+}
+
+impl Command {
+    /// When it expires; `None` if the text is no time.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        UnixMillis::parse_rfc3339(&self.expires)
+    }
+}
+
+/// Internally tagged enums of serde need an allocator; this is the same by hand.
+#[derive(Deserialize)]
+struct Flat {
+    id: String<MAX_COMMAND_ID>,
+    expires: String<MAX_TIME_BYTES>,
+    r#type: String<16>,
+    text: Option<String<MAX_TEXT_BYTES>>,
+    seconds: Option<u32>,
+}
+
+impl TryFrom<Flat> for Command {
+    type Error = &'static str;
+
+    fn try_from(flat: Flat) -> Result<Self, Self::Error> {
+        if flat.id.is_empty() {
+            return Err("a command needs an id");
+        }
+        let body = match flat.r#type.as_str() {
+            "display" => CommandBody::Display {
+                text: flat.text.ok_or("a display command needs a text")?,
+                seconds: flat.seconds.ok_or("a display command needs seconds")?,
+            },
+            "clear" => CommandBody::Clear,
+            "lock" => CommandBody::Lock,
+            "unlock" => CommandBody::Unlock,
+            _ => return Err("unknown type of command"),
+        };
+        Ok(Self { id: flat.id, expires: flat.expires, body })
+    }
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (name, fields) = match &self.body {
+            CommandBody::Display { .. } => ("display", 5),
+            CommandBody::Clear => ("clear", 3),
+            CommandBody::Lock => ("lock", 3),
+            CommandBody::Unlock => ("unlock", 3),
+        };
+        let mut object = serializer.serialize_struct("Command", fields)?;
+        object.serialize_field("id", &self.id)?;
+        object.serialize_field("expires", &self.expires)?;
+        object.serialize_field("type", name)?;
+        if let CommandBody::Display { text, seconds } = &self.body {
+            object.serialize_field("text", text)?;
+            object.serialize_field("seconds", seconds)?;
+        }
+        object.end()
+    }
+}
