@@ -1,0 +1,22 @@
+//! What Fenlei knows about waste sorting, and nothing about where it runs.
+//!
+//! Pure: no clock, no network, no database, no file. Time is an argument. Everything that decides
+//! whether a deposit counts, and how a figure comes about, is in here and can be tested without a
+//! runtime. `tests/it/architecture.rs` holds the direction of imports.
+
+pub mod card;
+pub mod decode;
+pub mod event;
+pub mod marks;
+pub mod matching;
+pub mod period;
+pub mod quarantine;
+pub mod refusal;
+pub mod registry;
+pub mod roster;
+pub mod schedule;
+pub mod statistics;
+pub mod zone;
+
+/// The version of the definitions in which every published figure is stated (`CONTRACT` section 3).
+pub const DEFINITIONS: u32 = 1;

@@ -1,0 +1,309 @@
+//! When a site is open: versions of its schedule, which of them holds on a day, and how a deposit is timed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{Datelike, NaiveDate};
+use fenlei_wire::schedule::{DaySet, Minute, StreamSet, Window, timing};
+use fenlei_wire::vocabulary::{Stream, Timing};
+use serde::{Deserialize, Serialize};
+
+use super::zone::{Local, Tz, local};
+
+/// A schedule as people write it: `GET|PUT /sites/{id}/schedule`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Schedule {
+    /// The first local day on which it holds.
+    #[schema(value_type = String, format = Date, example = "2026-11-01")]
+    pub valid_from: NaiveDate,
+    /// Why it was changed, and who agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub weekly: Vec<WeeklyWindow>,
+    /// Days on which other windows hold instead of the weekly ones.
+    #[serde(default)]
+    pub dates: Vec<DateWindows>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WeeklyWindow {
+    #[schema(value_type = Vec<String>, example = json!(["mon", "tue"]))]
+    pub days: DaySet,
+    #[serde(flatten)]
+    pub window: DayWindow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DateWindows {
+    #[schema(value_type = String, format = Date, example = "2027-01-01")]
+    pub date: NaiveDate,
+    pub windows: Vec<DayWindow>,
+}
+
+/// A span of a day: `[open, close)` on the local clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DayWindow {
+    #[schema(value_type = String, example = "08:00")]
+    pub open: Minute,
+    /// `24:00` closes at midnight.
+    #[schema(value_type = String, example = "09:00")]
+    pub close: Minute,
+    /// The streams it is open for; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, example = json!(["food", "residual"]))]
+    pub streams: Option<StreamSet>,
+    /// Late deposits are allowed, and counted apart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub makeup: bool,
+}
+
+impl DayWindow {
+    fn window(&self) -> Window {
+        Window {
+            open: self.open,
+            close: self.close,
+            streams: self.streams.unwrap_or(StreamSet::ALL),
+            makeup: self.makeup,
+        }
+    }
+}
+
+/// What is wrong with a schedule, in the words of its JSON.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    #[error("`{at}` closes at {close}, not after it opens at {open}: windows lie within a day")]
+    Reversed { at: String, open: Minute, close: Minute },
+    #[error("`dates` names {0} twice: give each date once, with all its windows")]
+    DateTwice(NaiveDate),
+    #[error("`{0}` has more than {MAX_WINDOWS} windows")]
+    TooMany(&'static str),
+    #[error("`reason` is longer than {MAX_REASON} bytes")]
+    ReasonTooLong,
+}
+
+const MAX_WINDOWS: usize = 500;
+const MAX_REASON: usize = 2_000;
+
+impl Schedule {
+    /// The hours that hold before a site's first schedule: 08:00–09:00 and 17:00–18:00 every day.
+    pub fn default_hours() -> Self {
+        let window = |open: u16, close: u16| WeeklyWindow {
+            days: DaySet::ALL,
+            window: DayWindow {
+                open: Minute::new(open * 60).unwrap_or(Minute::END_OF_DAY),
+                close: Minute::new(close * 60).unwrap_or(Minute::END_OF_DAY),
+                streams: None,
+                makeup: false,
+            },
+        };
+        Self {
+            valid_from: NaiveDate::default(),
+            reason: None,
+            weekly: vec![window(8, 9), window(17, 18)],
+            dates: Vec::new(),
+        }
+    }
+
+    pub fn check(&self) -> Result<(), ScheduleError> {
+        if self.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON) {
+            return Err(ScheduleError::ReasonTooLong);
+        }
+        if self.weekly.len() > MAX_WINDOWS {
+            return Err(ScheduleError::TooMany("weekly"));
+        }
+        if self.dates.iter().map(|date| date.windows.len() + 1).sum::<usize>() > MAX_WINDOWS {
+            return Err(ScheduleError::TooMany("dates"));
+        }
+        for (index, weekly) in self.weekly.iter().enumerate() {
+            check_window(&weekly.window, || format!("weekly[{index}]"))?;
+        }
+        let mut seen = BTreeSet::new();
+        for (index, date) in self.dates.iter().enumerate() {
+            if !seen.insert(date.date) {
+                return Err(ScheduleError::DateTwice(date.date));
+            }
+            for (nested, window) in date.windows.iter().enumerate() {
+                check_window(window, || format!("dates[{index}].windows[{nested}]"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_window(window: &DayWindow, at: impl Fn() -> String) -> Result<(), ScheduleError> {
+    if window.open < window.close {
+        Ok(())
+    } else {
+        Err(ScheduleError::Reversed { at: at(), open: window.open, close: window.close })
+    }
+}
+
+/// A schedule made quick to look up.
+#[derive(Clone, Debug)]
+struct Version {
+    valid_from: NaiveDate,
+    weekdays: [Vec<Window>; 7],
+    dates: BTreeMap<NaiveDate, Vec<Window>>,
+}
+
+impl Version {
+    fn new(schedule: &Schedule) -> Self {
+        let weekday = |day: u8| {
+            let of_day = schedule.weekly.iter().filter(move |weekly| weekly.days.contains(day));
+            of_day.map(|weekly| weekly.window.window()).collect()
+        };
+        let windows = |date: &DateWindows| date.windows.iter().map(DayWindow::window).collect();
+        Self {
+            valid_from: schedule.valid_from,
+            weekdays: [0, 1, 2, 3, 4, 5, 6].map(weekday),
+            dates: schedule.dates.iter().map(|date| (date.date, windows(date))).collect(),
+        }
+    }
+
+    fn windows(&self, date: NaiveDate) -> &[Window] {
+        match self.dates.get(&date) {
+            Some(windows) => windows,
+            None => &self.weekdays[date.weekday().num_days_from_monday() as usize],
+        }
+    }
+}
+
+/// A window in which a deposit counts as an opportunity taken, as minutes of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Opening {
+    pub open: u16,
+    pub close: u16,
+}
+
+/// How a deposit stands to the schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Classified {
+    pub at: Local,
+    pub timing: Timing,
+    /// The open windows it lies in, each once; empty unless the timing is `in_window`.
+    pub openings: Vec<Opening>,
+}
+
+/// All versions of a site's schedule, in its zone.
+#[derive(Clone, Debug)]
+pub struct Timetable {
+    zone: Tz,
+    default: Version,
+    /// By `valid_from`, of equal ones the last stored last.
+    versions: Vec<Version>,
+}
+
+impl Timetable {
+    /// `versions` in the order in which they were stored.
+    pub fn new<'a>(zone: Tz, versions: impl IntoIterator<Item = &'a Schedule>) -> Self {
+        let mut versions: Vec<_> = versions.into_iter().map(Version::new).collect();
+        versions.sort_by_key(|version| version.valid_from);
+        Self { zone, default: Version::new(&Schedule::default_hours()), versions }
+    }
+
+    pub fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// The windows of a local day, by the version in force on it.
+    pub fn windows(&self, date: NaiveDate) -> &[Window] {
+        let later = self.versions.partition_point(|version| version.valid_from <= date);
+        match later.checked_sub(1) {
+            Some(index) => self.versions[index].windows(date),
+            None => self.default.windows(date),
+        }
+    }
+
+    /// The opportunities of a local day: its open windows without the makeup ones, same spans once.
+    pub fn openings(&self, date: NaiveDate) -> BTreeSet<Opening> {
+        self.windows(date).iter().filter(|window| !window.makeup).map(opening).collect()
+    }
+
+    /// How a deposit of `stream` at `time` (Unix milliseconds) stands to the schedule.
+    pub fn classify(&self, time: i64, stream: Stream) -> Classified {
+        let at = local(self.zone, time);
+        let windows = self.windows(at.day.date());
+        let timing = timing(windows, at.minute, stream);
+        let mut openings = Vec::new();
+        if timing == Timing::InWindow {
+            for window in windows {
+                let counts = !window.makeup && window.streams.contains(stream) && window.contains(at.minute);
+                if counts && !openings.contains(&opening(window)) {
+                    openings.push(opening(window));
+                }
+            }
+        }
+        Classified { at, timing, openings }
+    }
+}
+
+fn opening(window: &Window) -> Opening {
+    Opening { open: window.open.get(), close: window.close.get() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::zone::DEFAULT_ZONE;
+
+    fn schedule(json: serde_json::Value) -> Schedule {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn at(text: &str) -> i64 {
+        chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+    }
+
+    #[test]
+    fn boundaries_to_the_millisecond() {
+        let timetable = Timetable::new(DEFAULT_ZONE, []);
+        let timing = |text| timetable.classify(at(text), Stream::Food).timing;
+        assert_eq!(timing("2026-11-20T07:59:59.999+08:00"), Timing::OffHours);
+        assert_eq!(timing("2026-11-20T08:00:00.000+08:00"), Timing::InWindow);
+        assert_eq!(timing("2026-11-20T08:59:59.999+08:00"), Timing::InWindow);
+        assert_eq!(timing("2026-11-20T09:00:00.000+08:00"), Timing::OffHours);
+        assert_eq!(timing("2026-11-20T09:00:00.000Z"), Timing::InWindow);
+    }
+
+    #[test]
+    fn versions_dates_streams_and_makeup() {
+        let first = schedule(serde_json::json!({
+            "valid_from": "2026-11-10",
+            "weekly": [{"days": ["fri"], "open": "06:00", "close": "24:00", "streams": ["food"]},
+                       {"days": ["fri"], "open": "05:00", "close": "24:00", "makeup": true}],
+            "dates": [{"date": "2026-11-27", "windows": []}]
+        }));
+        let second = Schedule { reason: Some("again".into()), ..Schedule::default_hours() };
+        let timetable = Timetable::new(DEFAULT_ZONE, [&first, &second]);
+        let timing = |text, stream| timetable.classify(at(text), stream).timing;
+        assert_eq!(timing("2026-11-06T08:30:00+08:00", Stream::Food), Timing::InWindow, "the default before");
+        assert_eq!(timing("2026-11-20T23:59:59+08:00", Stream::Food), Timing::InWindow, "in_window before makeup");
+        assert_eq!(timing("2026-11-20T23:59:59+08:00", Stream::Residual), Timing::Makeup);
+        assert_eq!(timing("2026-11-19T08:30:00+08:00", Stream::Food), Timing::OffHours, "a Thursday");
+        assert_eq!(timing("2026-11-27T08:30:00+08:00", Stream::Food), Timing::OffHours, "a date replaces the week");
+        assert!(timetable.openings("2026-11-20".parse().unwrap()).len() == 1);
+    }
+
+    #[test]
+    fn of_equal_valid_from_the_last_stored_holds() {
+        let open = |open: &str, close: &str| {
+            schedule(serde_json::json!({"valid_from": "2026-11-10",
+                "weekly": [{"days": ["mon","tue","wed","thu","fri","sat","sun"], "open": open, "close": close}]}))
+        };
+        let timetable = Timetable::new(DEFAULT_ZONE, [&open("08:00", "09:00"), &open("10:00", "11:00")]);
+        let timing = timetable.classify(at("2026-11-20T10:30:00+08:00"), Stream::Food).timing;
+        assert_eq!(timing, Timing::InWindow);
+    }
+
+    #[test]
+    fn mistakes_are_named_where_they_stand() {
+        let reversed = schedule(serde_json::json!({"valid_from": "2026-11-10",
+            "weekly": [{"days": ["mon"], "open": "22:00", "close": "02:00"}]}));
+        assert_eq!(
+            reversed.check().unwrap_err().to_string(),
+            "`weekly[0]` closes at 02:00, not after it opens at 22:00: windows lie within a day"
+        );
+        let twice = schedule(serde_json::json!({"valid_from": "2026-11-10", "weekly": [],
+            "dates": [{"date": "2027-01-01", "windows": []}, {"date": "2027-01-01", "windows": []}]}));
+        assert!(twice.check().unwrap_err().to_string().contains("2027-01-01 twice"));
+    }
+}
