@@ -1,5 +1,7 @@
 //! Properties of words, topics, receipts, times and windows, each against a definition too plain to be wrong.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail as loudly as the test")]
+
 use fenlei_wire::config::{Config, DeviceSchedule, ZoneStep};
 use fenlei_wire::event::{Body, Event};
 use fenlei_wire::json;

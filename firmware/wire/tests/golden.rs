@@ -1,6 +1,8 @@
 //! The bytes of version 1. Devices in the field cannot be recompiled: what is written here may be joined by new files, but
 //! never changed.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail as loudly as the test")]
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Decoding: lenient about what the contract leaves free, firm about everything else, and never a panic.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail as loudly as the test")]
+
 use fenlei_wire::command::{Command, CommandBody};
 use fenlei_wire::config::Config;
 use fenlei_wire::json::{self, Error};

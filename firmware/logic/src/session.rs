@@ -1,0 +1,407 @@
+//! The state machine of a device. A driver owns the sockets, clocks and storage: it tells what happened with
+//! [`Session::on`], and after every input, every accepted event and every wait asks [`Session::poll`] what to do, until
+//! the answer is [`Action::Wait`] or [`Action::Idle`].
+//!
+//! Receipts alone decide what is forgotten. Acks of the broker only steer the waiting, so a driver that reports them
+//! wrongly causes repetitions at worst.
+
+use core::ops::Range;
+
+use fenlei_wire::command::Command;
+use fenlei_wire::config::Config;
+use fenlei_wire::event::{Body, Event};
+use fenlei_wire::json;
+use fenlei_wire::limits::{MAX_BATCH, MAX_FIRMWARE_BYTES, MAX_PAYLOAD, MAX_SEQ};
+use fenlei_wire::receipt::Receipt;
+use fenlei_wire::state::State;
+use fenlei_wire::time::UnixMillis;
+use fenlei_wire::vocabulary::Channel;
+use heapless::{Deque, String, Vec};
+
+use crate::backoff::Backoff;
+use crate::flights::Flights;
+use crate::queue::{EventQueue, MAX_EVENT_BYTES, QueueFull};
+use crate::seen::{SeenCommand, SeenCommands};
+
+/// Smallest scratch buffer with which every event can be sent. Its size is the limit of a publish: choose it no larger
+/// than the packets that client and broker take.
+pub const MIN_SCRATCH: usize = MAX_EVENT_BYTES + 2;
+
+/// Longest will: `{"online":false,"boot":4294967295}` fits.
+const MAX_WILL: usize = 48;
+
+/// Monotonic time in milliseconds, from any beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    pub(crate) const fn after(self, wait: u64) -> Self {
+        Self(self.0.saturating_add(wait))
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The broker accepted the connection, and the three topics are subscribed.
+    Connected,
+    /// The connection, or the attempt at one, is at its end.
+    Disconnected,
+    /// The broker acknowledged a publish, in the order in which they were sent.
+    PublishAcked,
+    /// The wall clock was set or read. Until it is known no command counts as expired.
+    Clock(UnixMillis),
+    /// A message came in.
+    Received {
+        /// On which channel of the device.
+        channel: Channel,
+        /// Its payload.
+        payload: &'a [u8],
+    },
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "without an allocator the text lies in the command, and one is held at once"
+)]
+pub enum Action<'a> {
+    /// Connect with [`Session::will`] as retained last will, subscribe, and answer with [`Input::Connected`] or
+    /// [`Input::Disconnected`].
+    Connect,
+    /// Publish with QoS 1.
+    Publish {
+        /// On which channel of the device.
+        channel: Channel,
+        /// Whether the broker keeps it.
+        retained: bool,
+        /// What to publish.
+        payload: &'a [u8],
+    },
+    /// Store [`Session::seen`], then do what the command says.
+    Command(Command),
+    /// [`Session::config`] has changed: store it and keep to it.
+    Configured,
+    /// Nothing before then, unless something happens.
+    Wait {
+        /// When to poll again.
+        until: Millis,
+    },
+    /// Nothing, until something happens.
+    Idle,
+}
+
+/// What a device may tell of its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Events refused because the queue was full; they have no number and are not `lost`.
+    pub refused: u64,
+    /// Messages that could not be read.
+    pub malformed: u64,
+    /// Commands not handed out because they had expired or there was no room for them.
+    pub skipped: u64,
+}
+
+#[derive(Debug)]
+enum Link {
+    /// The next poll decides when to connect.
+    Down,
+    Waiting(Millis),
+    Connecting,
+    Up {
+        birth_due: bool,
+        births_unacked: u8,
+    },
+}
+
+/// A device's session with the backend, from one start of the device to the next.
+#[derive(Debug)]
+pub struct Session<Q: EventQueue> {
+    boot: u32,
+    seq: u64,
+    queue: Q,
+    firmware: Option<String<MAX_FIRMWARE_BYTES>>,
+    config: Option<Config>,
+    configured: bool,
+    wall: Option<UnixMillis>,
+    seen: SeenCommands,
+    commands: Deque<Command, 4>,
+    link: Link,
+    backoff: Backoff,
+    flights: Flights,
+    counters: Counters,
+}
+
+impl<Q: EventQueue> Session<Q> {
+    /// A session of a new boot, greater than any before. The queue may hold events of earlier boots.
+    #[must_use]
+    pub const fn new(boot: u32, queue: Q, jitter_seed: u64) -> Self {
+        Self {
+            boot,
+            seq: 0,
+            queue,
+            firmware: None,
+            config: None,
+            configured: false,
+            wall: None,
+            seen: SeenCommands::new(),
+            commands: Deque::new(),
+            link: Link::Waiting(Millis(0)),
+            backoff: Backoff::new(jitter_seed),
+            flights: Flights::new(),
+            counters: Counters { refused: 0, malformed: 0, skipped: 0 },
+        }
+    }
+
+    /// With the firmware version that the birth message tells.
+    #[must_use]
+    pub fn with_firmware(mut self, firmware: String<MAX_FIRMWARE_BYTES>) -> Self {
+        self.firmware = Some(firmware);
+        self
+    }
+
+    /// With what an earlier boot stored: its config and the commands it was given.
+    #[must_use]
+    pub fn with_stored(mut self, config: Option<Config>, seen: SeenCommands) -> Self {
+        self.config = config;
+        self.seen = seen;
+        self
+    }
+
+    /// Takes an event in and gives its number: from here on it will be delivered.
+    ///
+    /// # Errors
+    /// [`QueueFull`] if there is no room; the event is then counted as refused and no number is used up.
+    pub fn accept(
+        &mut self,
+        body: Body<'_>,
+        now: UnixMillis,
+        offset_minutes: i16,
+        unsynced: bool,
+    ) -> Result<u64, QueueFull> {
+        let seq = self.seq + 1;
+        let event = Event { boot: self.boot, seq, time: now, offset_minutes, unsynced, body };
+        let mut bytes = String::<MAX_EVENT_BYTES>::new();
+        let fits = seq <= MAX_SEQ && event.encode(&mut bytes).is_ok();
+        if !fits || self.queue.push(self.boot, seq, bytes.as_bytes()).is_err() {
+            self.counters.refused += 1;
+            return Err(QueueFull);
+        }
+        self.seq = seq;
+        Ok(seq)
+    }
+
+    /// Takes in what happened.
+    pub fn on(&mut self, input: Input<'_>) {
+        match input {
+            Input::Connected => {
+                self.link = Link::Up { birth_due: true, births_unacked: 0 };
+                self.flights.clear();
+            }
+            Input::Disconnected => {
+                self.link = Link::Down;
+                self.flights.clear();
+            }
+            Input::PublishAcked => self.acked(),
+            Input::Clock(now) => {
+                self.wall = Some(now);
+                self.seen.expire(now);
+            }
+            Input::Received { channel: Channel::Receipt, payload } => match json::from_slice(payload) {
+                Ok(receipt) => self.receipt(&receipt),
+                Err(_) => self.counters.malformed += 1,
+            },
+            Input::Received { channel: Channel::Command, payload } => match json::from_slice(payload) {
+                Ok(command) => self.command(command),
+                Err(_) => self.counters.malformed += 1,
+            },
+            Input::Received { channel: Channel::Config, payload } => match json::from_slice(payload) {
+                Ok(config) => self.follow(config),
+                Err(_) => self.counters.malformed += 1,
+            },
+            Input::Received { channel: Channel::Event | Channel::State, .. } => self.counters.malformed += 1,
+        }
+    }
+
+    fn acked(&mut self) {
+        // A broker may accept a connection and end it at once; only its ack shows that it is of use.
+        self.backoff.reset();
+        match &mut self.link {
+            Link::Up { births_unacked, .. } if *births_unacked > 0 => *births_unacked -= 1,
+            _ => self.flights.acked(),
+        }
+    }
+
+    fn receipt(&mut self, receipt: &Receipt) {
+        if self.queue.settle(receipt) > 0 {
+            let queue = &self.queue;
+            self.flights.settled(|first, last| {
+                queue.iter().map(|queued| queued.key()).skip_while(|key| *key < first).take(1).any(|key| key <= last)
+            });
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        let Some(expires) = command.expires_at() else {
+            self.counters.malformed += 1;
+            return;
+        };
+        if self.seen.contains(&command.id) || self.commands.iter().any(|waiting| waiting.id == command.id) {
+            return;
+        }
+        // What finds no room is not remembered either, so that its next repetition may find some.
+        let expired = self.wall.is_some_and(|now| expires <= now);
+        if expired || self.commands.push_back(command).is_err() {
+            self.counters.skipped += 1;
+        }
+    }
+
+    /// The next command to hand out. Only now is it remembered: had the device stopped before, it was not carried out.
+    fn hand_out(&mut self) -> Option<Command> {
+        while let Some(command) = self.commands.pop_front() {
+            let expires = command.expires_at()?;
+            if self.seen.remember(SeenCommand { id: command.id.clone(), expires }) {
+                return Some(command);
+            }
+            self.counters.skipped += 1;
+        }
+        None
+    }
+
+    /// Configs come again with each connection; only a new one is news.
+    fn follow(&mut self, config: Config) {
+        if self.config.as_ref() == Some(&config) {
+            return;
+        }
+        if let Link::Up { birth_due, .. } = &mut self.link {
+            *birth_due |= self.config.as_ref().is_none_or(|old| old.version != config.version);
+        }
+        self.config = Some(config);
+        self.configured = true;
+    }
+
+    /// What to do now. `scratch` holds the payload of a publish and should have at least [`MIN_SCRATCH`] bytes.
+    pub fn poll<'a>(&mut self, now: Millis, scratch: &'a mut [u8]) -> Action<'a> {
+        if core::mem::take(&mut self.configured) {
+            return Action::Configured;
+        }
+        if let Some(command) = self.hand_out() {
+            return Action::Command(command);
+        }
+        if let Link::Down = self.link {
+            self.link = Link::Waiting(now.after(self.backoff.next()));
+        }
+        match self.link {
+            Link::Waiting(until) if now < until => Action::Wait { until },
+            Link::Waiting(_) => {
+                self.link = Link::Connecting;
+                Action::Connect
+            }
+            Link::Down | Link::Connecting => Action::Idle,
+            Link::Up { birth_due: true, births_unacked } => {
+                self.link = Link::Up { birth_due: false, births_unacked: births_unacked.saturating_add(1) };
+                self.publish_birth(scratch)
+            }
+            Link::Up { .. } => self.publish_events(now, scratch),
+        }
+    }
+
+    fn publish_birth<'a>(&self, scratch: &'a mut [u8]) -> Action<'a> {
+        let config = self.config.as_ref().map(|config| config.version);
+        let state = State { online: true, boot: self.boot, firmware: self.firmware.clone(), config };
+        match json::to_slice(&state, scratch) {
+            Ok(length) => Action::Publish { channel: Channel::State, retained: true, payload: &scratch[..length] },
+            Err(_) => Action::Idle,
+        }
+    }
+
+    fn publish_events<'a>(&mut self, now: Millis, scratch: &'a mut [u8]) -> Action<'a> {
+        self.flights.tick(now);
+        if let Some(payload) = self.fill(now, scratch) {
+            return Action::Publish { channel: Channel::Event, retained: false, payload: &scratch[payload] };
+        }
+        match self.flights.next_deadline() {
+            Some(until) => Action::Wait { until },
+            None => Action::Idle,
+        }
+    }
+
+    /// Puts the oldest run of events that are not under way into the buffer: one as it is, several as an array.
+    fn fill(&mut self, now: Millis, scratch: &mut [u8]) -> Option<Range<usize>> {
+        if !self.flights.has_room() {
+            return None;
+        }
+        let limit = scratch.len().min(MAX_PAYLOAD);
+        // Each event follows one byte: the bracket or a comma.
+        let (mut length, mut count, mut run) = (0, 0, None);
+        for queued in self.queue.iter() {
+            if self.flights.holds(queued.key()) {
+                if count > 0 {
+                    break;
+                }
+                continue;
+            }
+            let end = length + 1 + queued.event.len();
+            if count == MAX_BATCH || end + 1 > limit {
+                break;
+            }
+            scratch[length] = if count == 0 { b'[' } else { b',' };
+            scratch[length + 1..end].copy_from_slice(queued.event);
+            length = end;
+            count += 1;
+            run = Some((run.map_or(queued.key(), |(first, _)| first), queued.key()));
+        }
+        let (first, last) = run?;
+        self.flights.launch(first, last, now);
+        if count == 1 {
+            return Some(1..length);
+        }
+        scratch[length] = b']';
+        Some(0..length + 1)
+    }
+
+    /// Payload of the last will, to be retained; also what a device publishes before it stops in order.
+    #[must_use]
+    pub fn will(&self) -> Vec<u8, MAX_WILL> {
+        let mut buffer = [0; MAX_WILL];
+        let length = json::to_slice(&State::will(self.boot), &mut buffer).unwrap_or_default();
+        buffer[..length].iter().copied().collect()
+    }
+
+    /// The boot that this session is of.
+    #[must_use]
+    pub const fn boot(&self) -> u32 {
+        self.boot
+    }
+
+    /// The config that the device keeps to.
+    #[must_use]
+    pub const fn config(&self) -> Option<&Config> {
+        self.config.as_ref()
+    }
+
+    /// The commands that were handed out, to be stored before one is carried out.
+    #[must_use]
+    pub const fn seen(&self) -> &SeenCommands {
+        &self.seen
+    }
+
+    /// How many accepted events no receipt has covered yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// What has been counted since the start.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Ends the session and gives the queue back, for the next boot.
+    #[must_use]
+    pub fn into_queue(self) -> Q {
+        self.queue
+    }
+}
