@@ -197,12 +197,10 @@ impl<Q: EventQueue> Session<Q> {
         match input {
             Input::Connected => {
                 self.link = Link::Up { birth_due: true, births_unacked: 0 };
+                // What was under way when the last connection broke may be lost with it.
                 self.flights.clear();
             }
-            Input::Disconnected => {
-                self.link = Link::Down;
-                self.flights.clear();
-            }
+            Input::Disconnected => self.link = Link::Down,
             Input::PublishAcked => self.acked(),
             Input::Clock(now) => {
                 self.wall = Some(now);
