@@ -1,1 +1,8 @@
+//! Fenlei: an IoT backend for smart waste-sorting sites.
+//!
+//! Imports run one way: `cli → serve → web | jobs | ingest → store | mqtt → domain`. The domain does no
+//! I/O and reads no clock, so it cannot fail for reasons of its own. `tests/it/architecture.rs` holds this.
+
+pub mod clock;
 pub mod domain;
+pub mod store;

@@ -7,6 +7,7 @@
 pub mod card;
 pub mod decode;
 pub mod event;
+pub mod inbound;
 pub mod marks;
 pub mod matching;
 pub mod period;

@@ -1,0 +1,204 @@
+//! The boots of devices: which of their events have come, and where these lie in the ledger.
+//!
+//! Kept in memory while in use and written in the transaction that stores the events. After a failed
+//! commit the memory is dropped as a whole and read again: it never runs ahead of the file.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StoreError;
+use crate::domain::marks::{Change, Marks};
+
+/// Seqs whose places in the ledger share one row of `event_row`.
+const BLOCK_SEQS: u64 = 128;
+/// Bytes a place takes: enough for a trillion rows.
+const PLACE_BYTES: usize = 5;
+/// Boots and blocks kept in memory before all are dropped and read again.
+const MAX_CACHED: usize = 50_000;
+
+/// A boot's number in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BootId(pub i64);
+
+/// One start of one incarnation of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BootName {
+    pub device: String,
+    pub incarnation: u32,
+    pub boot: u32,
+}
+
+#[derive(Debug)]
+struct Known {
+    id: BootId,
+    marks: Marks,
+    received: i64,
+    touched: bool,
+}
+
+/// All boots in use.
+#[derive(Debug, Default)]
+pub struct Boots {
+    known: HashMap<BootName, Known>,
+    touched: Vec<BootName>,
+    places: HashMap<(BootId, u64), Block>,
+    touched_places: Vec<(BootId, u64)>,
+}
+
+#[derive(Debug)]
+struct Block {
+    rows: Vec<u8>,
+    touched: bool,
+}
+
+impl Boots {
+    /// The boot's id and marks; a boot never heard of is begun.
+    pub fn open(&mut self, connection: &Connection, name: &BootName) -> Result<(BootId, &Marks), StoreError> {
+        if !self.known.contains_key(name) {
+            let known = load(connection, name)?;
+            self.known.insert(name.clone(), known);
+        }
+        match self.known.get(name) {
+            Some(known) => Ok((known.id, &known.marks)),
+            None => Err(StoreError::Corrupt("a boot vanished from memory")),
+        }
+    }
+
+    /// Changes the boot's marks, gaps included. The boot must be open.
+    pub fn change(
+        &mut self,
+        connection: &Connection,
+        name: &BootName,
+        received: i64,
+        change: impl FnOnce(&mut Marks) -> Change,
+    ) -> Result<(), StoreError> {
+        let Some(known) = self.known.get_mut(name) else {
+            return Err(StoreError::Corrupt("a boot changed that is not open"));
+        };
+        known.received = known.received.max(received);
+        if !known.touched {
+            known.touched = true;
+            self.touched.push(name.clone());
+        }
+        let change = change(&mut known.marks);
+        if !change.removed.is_empty() {
+            let mut delete = connection.prepare_cached("DELETE FROM gap WHERE boot = ?1 AND first = ?2")?;
+            for first in change.removed {
+                delete.execute((known.id.0, to_i64(first)))?;
+            }
+        }
+        if !change.added.is_empty() {
+            let mut insert = connection.prepare_cached("INSERT INTO gap VALUES (?1, ?2, ?3, ?4)")?;
+            for (first, last) in change.added {
+                insert.execute((known.id.0, to_i64(first), to_i64(last), received))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that the event lies in `row` of the ledger. `fresh`: nothing of its block has come before.
+    pub fn put_row(&mut self, connection: &Connection, boot: BootId, seq: u64, row: i64) -> Result<(), StoreError> {
+        let key = (boot, seq / BLOCK_SEQS);
+        let block = self.block(connection, key)?;
+        let start = usize::try_from(seq % BLOCK_SEQS).unwrap_or(0) * PLACE_BYTES;
+        if block.rows.len() < start + PLACE_BYTES {
+            block.rows.resize(start + PLACE_BYTES, 0);
+        }
+        block.rows[start..start + PLACE_BYTES].copy_from_slice(&row.to_le_bytes()[..PLACE_BYTES]);
+        if !block.touched {
+            block.touched = true;
+            self.touched_places.push(key);
+        }
+        Ok(())
+    }
+
+    /// Where the event lies in the ledger, if it was accepted.
+    pub fn row(&mut self, connection: &Connection, boot: BootId, seq: u64) -> Result<Option<i64>, StoreError> {
+        let block = self.block(connection, (boot, seq / BLOCK_SEQS))?;
+        Ok(place(&block.rows, seq))
+    }
+
+    fn block(&mut self, connection: &Connection, key: (BootId, u64)) -> Result<&mut Block, StoreError> {
+        if let std::collections::hash_map::Entry::Vacant(vacant) = self.places.entry(key) {
+            let rows = read_block(connection, key.0, key.1)?.unwrap_or_default();
+            vacant.insert(Block { rows, touched: false });
+        }
+        self.places.get_mut(&key).ok_or(StoreError::Corrupt("a block vanished from memory"))
+    }
+
+    /// Writes what changed since the last flush.
+    pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let mut update = connection.prepare_cached("UPDATE boot SET next = ?2, received = ?3 WHERE id = ?1")?;
+        for name in self.touched.drain(..) {
+            if let Some(known) = self.known.get_mut(&name) {
+                known.touched = false;
+                update.execute((known.id.0, to_i64(known.marks.next()), known.received))?;
+            }
+        }
+        let mut upsert = connection.prepare_cached(
+            "INSERT INTO event_row VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET rows = excluded.rows",
+        )?;
+        self.touched_places.sort_unstable();
+        for key in self.touched_places.drain(..) {
+            if let Some(block) = self.places.get_mut(&key) {
+                block.touched = false;
+                upsert.execute((key.0.0, to_i64(key.1), &block.rows))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called between transactions only: keeps memory bounded however many devices there are.
+    pub fn trim(&mut self) {
+        if self.known.len() > MAX_CACHED {
+            self.known.clear();
+        }
+        if self.places.len() > MAX_CACHED {
+            self.places.clear();
+        }
+    }
+}
+
+/// Where an event lies, for readers.
+pub fn find_row(connection: &Connection, boot: BootId, seq: u64) -> Result<Option<i64>, StoreError> {
+    Ok(read_block(connection, boot, seq / BLOCK_SEQS)?.and_then(|rows| place(&rows, seq)))
+}
+
+fn read_block(connection: &Connection, boot: BootId, block: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT rows FROM event_row WHERE boot = ?1 AND block = ?2")?;
+    Ok(select.query_row((boot.0, to_i64(block)), |row| row.get(0)).optional()?)
+}
+
+fn place(rows: &[u8], seq: u64) -> Option<i64> {
+    let start = usize::try_from(seq % BLOCK_SEQS).ok()? * PLACE_BYTES;
+    let mut bytes = [0; 8];
+    bytes[..PLACE_BYTES].copy_from_slice(rows.get(start..start + PLACE_BYTES)?);
+    Some(i64::from_le_bytes(bytes)).filter(|row| *row != 0)
+}
+
+fn load(connection: &Connection, name: &BootName) -> Result<Known, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, next, received FROM boot WHERE device = ?1 AND incarnation = ?2 AND boot = ?3",
+    )?;
+    let found: Option<(i64, i64, i64)> = select
+        .query_row((&name.device, name.incarnation, name.boot), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((id, next, received)) = found else {
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)",
+        )?;
+        let id = insert.insert((&name.device, name.incarnation, name.boot))?;
+        return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, touched: false });
+    };
+    let mut gaps = connection.prepare_cached("SELECT first, last FROM gap WHERE boot = ?1")?;
+    let gaps = gaps
+        .query_map([id], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs())))?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Known { id: BootId(id), marks: Marks::restore(next.unsigned_abs(), gaps), received, touched: false })
+}
+
+/// Seqs end at 2^53−1: they always fit.
+pub fn to_i64(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,144 @@
+//! Reading the ledger in commit order, by what people ask for.
+
+use fenlei_wire::vocabulary::{EventType, Timing, Verdict};
+use rusqlite::{Connection, params_from_iter};
+
+use super::StoreError;
+use super::ledger::{EVENT_COLUMNS, read_event, standing, timing};
+use super::rollups::BLOCK_ROWS;
+use crate::domain::event::Event;
+
+/// An event with its place.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub id: i64,
+    pub site: String,
+    pub community: String,
+    pub device: String,
+    pub received: i64,
+    pub event: Event,
+    /// Of a deposit.
+    pub timing: Option<Timing>,
+    /// Of a deposit: the one that stands.
+    pub verdict: Option<Verdict>,
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only rows after this one.
+    pub after: i64,
+    /// Only rows up to this one, where given.
+    pub through: Option<i64>,
+    /// Only events of these sites (their keys), where given.
+    pub sites: Option<Vec<i64>>,
+    pub device: Option<String>,
+    pub event_type: Option<EventType>,
+    /// Half-open instants on `time`.
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+    pub limit: usize,
+}
+
+/// The first `limit` events that match, in commit order.
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Listed>, StoreError> {
+    let mut found = Vec::new();
+    let mut after = filter.after;
+    while found.len() < filter.limit {
+        // Blocks that cannot hold a match are stepped over without reading their rows.
+        let Some(block) = next_block(connection, filter, after)? else { break };
+        let first = block * BLOCK_ROWS;
+        read_block(connection, filter, after.max(first - 1), first + BLOCK_ROWS, &mut found)?;
+        after = first + BLOCK_ROWS - 1;
+        if filter.through.is_some_and(|through| after >= through) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn next_block(connection: &Connection, filter: &Filter, after: i64) -> Result<Option<i64>, StoreError> {
+    let first = (after + 1) / BLOCK_ROWS;
+    let (from, to) = (filter.from.unwrap_or(i64::MIN), filter.to.unwrap_or(i64::MAX));
+    match &filter.sites {
+        None => {
+            let mut select = connection.prepare_cached(
+                "SELECT min(block) FROM ledger_block WHERE block >= ?1 AND last_time >= ?2 AND first_time < ?3",
+            )?;
+            Ok(select.query_row((first, from, to), |row| row.get(0))?)
+        }
+        Some(sites) => {
+            let mut select = connection.prepare_cached(
+                "SELECT block FROM ledger_block
+                 WHERE site = ?1 AND block >= ?2 AND last_time >= ?3 AND first_time < ?4 ORDER BY block LIMIT 1",
+            )?;
+            let mut earliest = None;
+            for site in sites {
+                let mut rows = select.query((*site, first, from, to))?;
+                if let Some(row) = rows.next()? {
+                    let block: i64 = row.get(0)?;
+                    earliest = Some(earliest.map_or(block, |earliest: i64| earliest.min(block)));
+                }
+            }
+            Ok(earliest)
+        }
+    }
+}
+
+fn read_block(
+    connection: &Connection,
+    filter: &Filter,
+    after: i64,
+    before: i64,
+    found: &mut Vec<Listed>,
+) -> Result<(), StoreError> {
+    let mut sql = format!(
+        "SELECT {EVENT_COLUMNS}, l.id, s.id, s.community, b.device, l.time + l.lag, l.timing, l.camera, l.volunteer
+         FROM ledger l JOIN boot b ON b.id = l.boot JOIN device d ON d.id = b.device JOIN site s ON s.id = d.site
+         LEFT JOIN card c ON c.id = l.card
+         WHERE l.id > ? AND l.id < ?"
+    );
+    let mut values: Vec<rusqlite::types::Value> = vec![after.into(), before.into()];
+    let mut require = |condition: &str, value: rusqlite::types::Value| {
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(through) = filter.through {
+        require(" AND l.id <= ?", through.into());
+    }
+    if let Some(device) = &filter.device {
+        require(" AND b.device = ?", device.clone().into());
+    }
+    if let Some(event_type) = filter.event_type {
+        require(" AND l.type = ?", i64::from(event_type.code()).into());
+    }
+    if let Some(from) = filter.from {
+        require(" AND l.time >= ?", from.into());
+    }
+    if let Some(to) = filter.to {
+        require(" AND l.time < ?", to.into());
+    }
+    if let Some(sites) = &filter.sites {
+        let keys: Vec<_> = sites.iter().map(i64::to_string).collect();
+        sql.push_str(&format!(" AND s.key IN ({})", keys.join(", ")));
+    }
+    let left = filter.limit.saturating_sub(found.len());
+    sql.push_str(&format!(" ORDER BY l.id LIMIT {left}"));
+    let mut select = connection.prepare_cached(&sql)?;
+    let mut rows = select.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        let event = read_event(row)?;
+        let own: Option<u8> = row.get(8)?;
+        found.push(Listed {
+            id: row.get(10)?,
+            site: row.get(11)?,
+            community: row.get(12)?,
+            device: row.get(13)?,
+            received: row.get(14)?,
+            timing: row.get::<_, Option<u8>>(15)?.map(timing).transpose()?,
+            verdict: standing(row.get(17)?, row.get(16)?, own)?,
+            event,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! What the statistics are computed from, read from the rollups alone: a figure of a month costs the
+//! same however many events were stored in all.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use fenlei_wire::vocabulary::DeviceKind;
+use rusqlite::Connection;
+
+use super::StoreError;
+use super::ledger;
+use super::rollups::ALSO_IN;
+use super::roster;
+use crate::domain::period::Span;
+use crate::domain::registry::{Community, Registry, Site};
+use crate::domain::roster::CardId;
+use crate::domain::schedule::Opening;
+use crate::domain::statistics::{
+    CardCount, Counts, Opportunity, Place, StreamCount, TimingCounts, VerdictCounts,
+};
+use crate::domain::zone::{Day, closes_at, opens_at};
+
+/// Everything that the figures of `community` for `span` are computed from.
+pub fn counts(
+    connection: &Connection,
+    registry: &Registry,
+    community: &Community,
+    span: Span,
+    now: DateTime<Utc>,
+) -> Result<Counts, StoreError> {
+    let mut counts = Counts {
+        roster: roster::load(connection, community.key)?,
+        cards: cards(connection, community.key, span)?,
+        ..Counts::default()
+    };
+    for site in registry.sites_of(&community.id) {
+        counts.streams.extend(streams(connection, site, span)?);
+        opportunities(connection, registry, site, span, now, &mut counts.opportunities)?;
+    }
+    counts.streams.sort_by_key(|count| count.day);
+    Ok(counts)
+}
+
+fn cards(connection: &Connection, community: i64, span: Span) -> Result<Vec<CardCount>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT day, place, open, close, card, deposits, correct FROM card_count
+         WHERE community = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY community, day",
+    )?;
+    let mut rows = select.query((community, span.first_day().0, span.last_day().0))?;
+    let mut cards = Vec::new();
+    while let Some(row) = rows.next()? {
+        let opening = Opening { open: row.get(2)?, close: row.get(3)? };
+        let place = match row.get::<_, u8>(1)? {
+            ALSO_IN => Place::AlsoIn(opening),
+            code => match ledger::timing(code)? {
+                fenlei_wire::vocabulary::Timing::InWindow => Place::Window(opening),
+                fenlei_wire::vocabulary::Timing::Makeup => Place::Makeup,
+                fenlei_wire::vocabulary::Timing::OffHours => Place::OffHours,
+            },
+        };
+        cards.push(CardCount {
+            day: Day(row.get(0)?),
+            card: CardId(row.get(4)?),
+            place,
+            deposits: row.get::<_, i64>(5)?.unsigned_abs(),
+            correct: row.get::<_, i64>(6)?.unsigned_abs(),
+        });
+    }
+    Ok(cards)
+}
+
+fn streams(connection: &Connection, site: &Site, span: Span) -> Result<Vec<StreamCount>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT day, stream, sum(in_window), sum(makeup), sum(off_hours), sum(correct), sum(incorrect),
+                sum(unjudged), sum(grams)
+         FROM hour_count WHERE site = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY day, stream",
+    )?;
+    let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
+    let mut streams = Vec::new();
+    while let Some(row) = rows.next()? {
+        streams.push(StreamCount {
+            day: Day(row.get(0)?),
+            stream: ledger::stream(row.get(1)?)?,
+            timing: TimingCounts { in_window: count(row, 2)?, makeup: count(row, 3)?, off_hours: count(row, 4)? },
+            verdict: VerdictCounts { correct: count(row, 5)?, incorrect: count(row, 6)?, unjudged: count(row, 7)? },
+            grams: count(row, 8)?,
+        });
+    }
+    Ok(streams)
+}
+
+fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
+}
+
+/// Deposits by local hour of the day, 24 rows.
+pub fn hours(connection: &Connection, site: &Site, span: Span) -> Result<[TimingCounts; 24], StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT hour, sum(in_window), sum(makeup), sum(off_hours) FROM hour_count
+         WHERE site = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY hour",
+    )?;
+    let mut hours = [TimingCounts::default(); 24];
+    let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
+    while let Some(row) = rows.next()? {
+        if let Some(hour) = hours.get_mut(usize::from(row.get::<_, u16>(0)?)) {
+            *hour = TimingCounts { in_window: count(row, 1)?, makeup: count(row, 2)?, off_hours: count(row, 3)? };
+        }
+    }
+    Ok(hours)
+}
+
+/// The opportunities of a site, each marked if it is over and a bin is known to have been there.
+fn opportunities(
+    connection: &Connection,
+    registry: &Registry,
+    site: &Site,
+    span: Span,
+    now: DateTime<Utc>,
+    into: &mut BTreeMap<Opportunity, bool>,
+) -> Result<(), StoreError> {
+    let presence = presence(connection, site, span)?;
+    let online = online(connection, registry, site)?;
+    for date in span.dates() {
+        let day = Day::of(date);
+        for opening in site.timetable.openings(date) {
+            let observed = into.entry(Opportunity { day, opening }).or_default();
+            if *observed {
+                continue;
+            }
+            let closes = closes_at(site.zone, date, opening.close);
+            let opens = opens_at(site.zone, date, opening.open);
+            *observed = closes <= now
+                && (reported(&presence, day, opening)
+                    || online.iter().any(|(since, until)| {
+                        *since <= opens.timestamp_millis() && closes.timestamp_millis() <= *until
+                    }));
+        }
+    }
+    Ok(())
+}
+
+type Presence = HashMap<(Day, u16), u64>;
+
+fn presence(connection: &Connection, site: &Site, span: Span) -> Result<Presence, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT day, hour, minutes FROM presence WHERE site = ?1 AND day BETWEEN ?2 AND ?3")?;
+    let rows = select.query_map((site.key, span.first_day().0, span.last_day().0), |row| {
+        Ok(((Day(row.get(0)?), row.get(1)?), row.get::<_, i64>(2)?.cast_unsigned()))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn reported(presence: &Presence, day: Day, opening: Opening) -> bool {
+    (opening.open / 60..=(opening.close - 1) / 60).any(|hour| {
+        let minutes = presence.get(&(day, hour)).copied().unwrap_or(0);
+        let within = (hour * 60..hour * 60 + 60).filter(|minute| (opening.open..opening.close).contains(minute));
+        within.into_iter().any(|minute| minutes & (1 << (minute % 60)) != 0)
+    })
+}
+
+/// The spans in which a bin of the site was online.
+fn online(connection: &Connection, registry: &Registry, site: &Site) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT since, until FROM online WHERE device = ?1")?;
+    let mut spans = Vec::new();
+    let bins = registry.devices.values().filter(|device| device.site == site.id && device.kind == DeviceKind::Bin);
+    for bin in bins {
+        let mut rows = select.query([bin.key])?;
+        while let Some(row) = rows.next()? {
+            let until: Option<i64> = row.get(1)?;
+            spans.push((row.get(0)?, until.unwrap_or(i64::MAX)));
+        }
+    }
+    Ok(spans)
+}

@@ -1,0 +1,380 @@
+//! What happens to a publish inside the writer's transaction: is it who it says, is it new, what does it
+//! count as, where does it go.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use fenlei_wire::receipt::Receipt;
+use fenlei_wire::vocabulary::{DeviceKind, EventType};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::boots::{BootId, BootName, Boots};
+use super::ledger::{self, NewRow};
+use super::matching::{self, Waiting};
+use super::quarantine;
+use super::rollups::{Counted, Rollups};
+use super::{StoreError, states};
+use crate::domain::card::CardHash;
+use crate::domain::decode::{Element, Refused, content_of};
+use crate::domain::event::{Body, Event, Judged, Lost};
+use crate::domain::inbound::{Inbound, Sender, What};
+use crate::domain::marks::Change;
+use crate::domain::refusal::{Reason, Refusal};
+use crate::domain::registry::{Community, Device, Registry, Site};
+use crate::domain::roster::CardId;
+use crate::domain::zone::local;
+
+/// What a publish is answered with, once it is on the disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Committed {
+    /// Where the receipts go; `None` where nobody waits for one.
+    pub from: Option<Sender>,
+    pub receipts: Vec<Receipt>,
+}
+
+/// What a batch did, for the counters.
+#[derive(Debug, Default)]
+pub struct Tally {
+    accepted: BTreeMap<EventType, u64>,
+    refused: BTreeMap<Reason, u64>,
+    duplicates: u64,
+    conflicts: u64,
+    overflowed: u64,
+}
+
+impl Tally {
+    pub fn publish_metrics(&self, publishes: usize) {
+        for (event_type, count) in &self.accepted {
+            metrics::counter!("fenlei_events_stored_total", "type" => event_type.as_str()).increment(*count);
+        }
+        for (reason, count) in &self.refused {
+            metrics::counter!("fenlei_events_refused_total", "reason" => reason.as_str()).increment(*count);
+        }
+        metrics::counter!("fenlei_events_duplicate_total").increment(self.duplicates);
+        metrics::counter!("fenlei_events_conflicting_total").increment(self.conflicts);
+        metrics::counter!("fenlei_quarantine_overflow_total").increment(self.overflowed);
+        metrics::counter!("fenlei_publishes_total").increment(publishes as u64);
+        metrics::counter!("fenlei_commits_total").increment(1);
+    }
+}
+
+/// Cards by their hash, as far as the writer has met them.
+pub type CardIds = HashMap<CardHash, CardId>;
+const MAX_CACHED_CARDS: usize = 200_000;
+
+/// A device's incarnation before it is registered: what it sends is refused, but receipted all the same.
+const UNREGISTERED: u32 = 0;
+
+/// One transaction's intake.
+pub struct Intake<'a> {
+    pub connection: &'a Connection,
+    pub registry: &'a Registry,
+    pub rollups: &'a mut Rollups,
+    pub boots: &'a mut Boots,
+    pub cards: &'a mut CardIds,
+    pub waiting: &'a mut Waiting,
+    pub tally: &'a mut Tally,
+    pub quarantine_cap: u32,
+}
+
+/// A device with its place, as the registry has it.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    device: &'a Device,
+    site: &'a Site,
+    community: &'a Community,
+}
+
+impl<'a> Intake<'a> {
+    pub fn take_in(&mut self, inbound: &Inbound) -> Result<Committed, StoreError> {
+        match &inbound.what {
+            What::Events { from, elements } => self.events(from, elements, inbound.received),
+            What::State { from, state } => {
+                match self.admit(from) {
+                    Ok(placed) => {
+                        states::record(self.connection, placed.device, state, inbound.received)?;
+                    }
+                    Err(refusal) => {
+                        let fields = serde_json::json!({"online": state.online, "boot": state.boot});
+                        let content = match fields {
+                            serde_json::Value::Object(fields) => crate::domain::quarantine::Content::Fields(fields),
+                            _ => crate::domain::quarantine::Content::Raw(Vec::new()),
+                        };
+                        let refused = Refused { refusal, name: None, content };
+                        let topic = from.topic(fenlei_wire::vocabulary::Channel::State);
+                        self.quarantine(&from.device, &topic, &refused, inbound.received)?;
+                    }
+                }
+                Ok(Committed { from: None, receipts: Vec::new() })
+            }
+            What::Refused { device, topic, refused } => {
+                self.quarantine(device, topic, refused, inbound.received)?;
+                Ok(Committed { from: None, receipts: Vec::new() })
+            }
+            What::Nothing => Ok(Committed { from: None, receipts: Vec::new() }),
+        }
+    }
+
+    /// Takes an event in that was refused before. `false`: it is refused again, or stored already.
+    pub fn retry(&mut self, inbound: &Inbound) -> Result<bool, StoreError> {
+        let What::Events { from, elements } = &inbound.what else { return Ok(false) };
+        let [Element::Event(event)] = elements.as_slice() else { return Ok(false) };
+        let Ok(placed) = self.admit(from) else { return Ok(false) };
+        if self.accept(placed, event).is_err() {
+            return Ok(false);
+        }
+        let name = boot_name(&from.device, placed.device.incarnation, event.boot);
+        let (boot, _) = self.boots.open(self.connection, &name)?;
+        if self.boots.row(self.connection, boot, event.seq)?.is_some() {
+            return Ok(false);
+        }
+        // Used up when it was refused, unless the device was unknown then: its own marks learn of it now.
+        self.boots.change(self.connection, &name, inbound.received, |marks| {
+            marks.take(event.seq).unwrap_or_default()
+        })?;
+        self.append(placed, boot, event, inbound.received)?;
+        Ok(true)
+    }
+
+    fn events(&mut self, from: &Sender, elements: &[Element], received: i64) -> Result<Committed, StoreError> {
+        let admitted = self.admit(from);
+        // An unknown device has no incarnation; a known one on the wrong topic answers for itself.
+        let incarnation = self.registry.devices.get(&from.device).map_or(UNREGISTERED, |device| device.incarnation);
+        let mut boots = BTreeSet::new();
+        for element in elements {
+            let name = match element {
+                Element::Event(event) => Some((event.boot, event.seq)),
+                Element::Refused(refused) => refused.name,
+            };
+            let Some((boot, seq)) = name else {
+                if let Element::Refused(refused) = element {
+                    self.quarantine_event(from, refused, received)?;
+                }
+                continue;
+            };
+            boots.insert(boot);
+            let name = boot_name(&from.device, incarnation, boot);
+            let (id, marks) = self.boots.open(self.connection, &name)?;
+            if marks.has(seq) {
+                self.repeated(from, &name, id, seq, element)?;
+                self.boots.change(self.connection, &name, received, |_| Change::default())?;
+                continue;
+            }
+            let accepted = match (element, &admitted) {
+                (Element::Refused(refused), _) => Err(refused.clone()),
+                (Element::Event(event), Err(refusal)) => Err(refused(event, refusal.clone())),
+                (Element::Event(event), Ok(placed)) => match self.accept(*placed, event) {
+                    Ok(()) => Ok((*placed, event)),
+                    Err(refusal) => Err(refused(event, refusal)),
+                },
+            };
+            self.boots.change(self.connection, &name, received, |marks| marks.take(seq).unwrap_or_default())?;
+            match accepted {
+                Ok((placed, event)) => {
+                    self.append(placed, id, event, received)?;
+                    if let Body::Lost(lost) = &event.body {
+                        self.declare_lost(&name, lost, received)?;
+                        boots.insert(lost.of_boot);
+                    }
+                }
+                Err(refused) => self.quarantine_event(from, &refused, received)?,
+            }
+        }
+        let mut receipts = Vec::with_capacity(boots.len());
+        for boot in boots {
+            let (_, marks) = self.boots.open(self.connection, &boot_name(&from.device, incarnation, boot))?;
+            receipts.push(marks.receipt(boot));
+        }
+        Ok(Committed { from: Some(from.clone()), receipts })
+    }
+
+    /// Whether the topic tells the truth about its device.
+    fn admit(&self, from: &Sender) -> Result<Placed<'a>, Refusal> {
+        let Some((device, site, community)) = self.registry.place(&from.device) else {
+            return Err(Refusal::new(Reason::UnknownDevice, "no device of this id is registered"));
+        };
+        if device.site != from.site || device.kind != from.kind {
+            let detail = format!("the device is registered as a {} of site {}", device.kind, device.site);
+            return Err(Refusal::new(Reason::TopicMismatch, detail));
+        }
+        Ok(Placed { device, site, community })
+    }
+
+    /// Whether this device may say this.
+    fn accept(&self, placed: Placed<'_>, event: &Event) -> Result<(), Refusal> {
+        let event_type = event.body.event_type();
+        if !event_type.allowed_from(placed.device.kind) {
+            let detail = format!("a {} sends no {event_type}", placed.device.kind);
+            return Err(Refusal::new(Reason::WrongKind, detail));
+        }
+        if let Body::Judgement(judgement) = &event.body {
+            let bin = self.registry.devices.get(judgement.judged.device());
+            if bin.is_none_or(|bin| bin.kind != DeviceKind::Bin || bin.site != placed.device.site) {
+                return Err(Refusal::new(Reason::UnknownTarget, "what is judged is no bin of the camera's site"));
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, placed: Placed<'_>, boot: BootId, event: &Event, received: i64) -> Result<(), StoreError> {
+        let Placed { device, site, community } = placed;
+        let mut row = NewRow { boot, event, received, card: None, timing: None };
+        let mut counted = None;
+        if let Body::Deposit(deposit) = &event.body {
+            let classified = site.timetable.classify(event.time, deposit.stream);
+            row.card = deposit.card.map(|hash| self.card(hash)).transpose()?;
+            row.timing = Some(classified.timing);
+            let counts = Counted {
+                community: community.key,
+                site: site.key,
+                stream: deposit.stream,
+                grams: deposit.grams,
+                card: row.card,
+                verdict: deposit.verdict,
+            };
+            self.rollups.deposit(&counts, &classified, 1);
+            counted = Some(());
+        }
+        let id = ledger::append(self.connection, &row)?;
+        self.boots.put_row(self.connection, boot, event.seq, id)?;
+        self.rollups.ledger_row(site.key, id, event.time);
+        if device.kind == DeviceKind::Bin {
+            self.rollups.presence(site.key, local(site.zone, event.time));
+        }
+        *self.tally.accepted.entry(event.body.event_type()).or_default() += 1;
+        if counted.is_some() {
+            self.waiting.remember_deposit(device.key, event.time, id);
+            if let Some(judgement) = self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)? {
+                matching::apply(self.connection, self.rollups, site, community, judgement, id)?;
+            }
+        }
+        if let Body::Judgement(judgement) = &event.body {
+            self.judge(placed, id, event.time, judgement)?;
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        placed: Placed<'_>,
+        id: i64,
+        time: i64,
+        judgement: &crate::domain::event::Judgement,
+    ) -> Result<(), StoreError> {
+        let Some(bin) = self.registry.devices.get(judgement.judged.device()) else { return Ok(()) };
+        let waiting = matching::Judgement { id, verdict: judgement.verdict };
+        match &judgement.judged {
+            Judged::Deposit(deposit) => {
+                let name = boot_name(&bin.id, bin.incarnation, deposit.boot);
+                let (boot, marks) = self.boots.open(self.connection, &name)?;
+                let came = marks.has(deposit.seq);
+                match self.boots.row(self.connection, boot, deposit.seq)? {
+                    Some(row) => {
+                        matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?;
+                    }
+                    // Refused or declared lost: there will never be a deposit of this name.
+                    None if came => {}
+                    None => self.waiting.wait(self.connection, waiting, bin.key, time, Some((deposit.boot, deposit.seq)))?,
+                }
+            }
+            Judged::Bin(_) => match self.waiting.nearest(self.connection, bin.key, time)? {
+                Some(row) => matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?,
+                None => self.waiting.wait(self.connection, waiting, bin.key, time, None)?,
+            },
+        }
+        Ok(())
+    }
+
+    /// The same name again: nothing changes, but a different content is a conflict.
+    fn repeated(
+        &mut self,
+        from: &Sender,
+        name: &BootName,
+        boot: BootId,
+        seq: u64,
+        element: &Element,
+    ) -> Result<(), StoreError> {
+        let same = match self.boots.row(self.connection, boot, seq)? {
+            Some(row) => match element {
+                Element::Event(event) => {
+                    let stored = ledger::event(self.connection, row)?;
+                    stored.is_some_and(|stored| stored.same_content(event))
+                }
+                Element::Refused(_) => false,
+            },
+            None => {
+                let content = match element {
+                    Element::Event(event) => content_of(event),
+                    Element::Refused(refused) => refused.content.clone(),
+                };
+                // Declared lost, or beyond the quarantine's cap: there is nothing left to compare with.
+                quarantine::same(self.connection, &from.device, name.boot, seq, &content)?.unwrap_or(true)
+            }
+        };
+        self.tally.duplicates += 1;
+        if !same {
+            self.tally.conflicts += 1;
+            let mut update = self.connection.prepare_cached("UPDATE boot SET conflicts = conflicts + 1 WHERE id = ?1")?;
+            update.execute([boot.0])?;
+            tracing::warn!(device = %from.device, boot = name.boot, seq, "an event came again with different content");
+        }
+        Ok(())
+    }
+
+    fn declare_lost(&mut self, by: &BootName, lost: &Lost, received: i64) -> Result<(), StoreError> {
+        let name = BootName { boot: lost.of_boot, ..by.clone() };
+        let (id, marks) = self.boots.open(self.connection, &name)?;
+        let missing = marks.missing_within(lost.from, lost.to);
+        let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO lost VALUES (?1, ?2, ?3, ?4)")?;
+        for (first, last) in missing {
+            insert.execute((id.0, super::boots::to_i64(first), super::boots::to_i64(last), received))?;
+        }
+        self.boots.change(self.connection, &name, received, |marks| marks.close(lost.from, lost.to))
+    }
+
+    fn quarantine_event(&mut self, from: &Sender, refused: &Refused, received: i64) -> Result<(), StoreError> {
+        let topic = from.topic(fenlei_wire::vocabulary::Channel::Event);
+        self.quarantine(&from.device, &topic, refused, received)
+    }
+
+    fn quarantine(&mut self, device: &str, topic: &str, refused: &Refused, received: i64) -> Result<(), StoreError> {
+        *self.tally.refused.entry(refused.refusal.reason).or_default() += 1;
+        let kept = quarantine::put(self.connection, device, topic, refused, received, self.quarantine_cap)?;
+        if !kept {
+            self.tally.overflowed += 1;
+        }
+        Ok(())
+    }
+
+    fn card(&mut self, hash: CardHash) -> Result<CardId, StoreError> {
+        if let Some(id) = self.cards.get(&hash) {
+            return Ok(*id);
+        }
+        if self.cards.len() >= MAX_CACHED_CARDS {
+            self.cards.clear();
+        }
+        let id = card_id(self.connection, hash)?;
+        self.cards.insert(hash, id);
+        Ok(id)
+    }
+}
+
+/// The number of a card, given on first sight.
+pub fn card_id(connection: &Connection, hash: CardHash) -> Result<CardId, StoreError> {
+    let mut select = connection.prepare_cached("SELECT id FROM card WHERE hash = ?1")?;
+    let known: Option<i64> = select.query_row([&hash.0], |row| row.get(0)).optional()?;
+    match known {
+        Some(id) => Ok(CardId(id)),
+        None => {
+            let mut insert = connection.prepare_cached("INSERT INTO card (hash) VALUES (?1)")?;
+            Ok(CardId(insert.insert([&hash.0])?))
+        }
+    }
+}
+
+fn refused(event: &Event, refusal: Refusal) -> Refused {
+    Refused { refusal, name: Some((event.boot, event.seq)), content: content_of(event) }
+}
+
+fn boot_name(device: &str, incarnation: u32, boot: u32) -> BootName {
+    BootName { device: device.to_owned(), incarnation, boot }
+}

@@ -1,0 +1,172 @@
+//! Refused input: kept with its reason, bounded for each device, never in anybody's way.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::StoreError;
+use super::boots::to_i64;
+use crate::domain::decode::Refused;
+use crate::domain::quarantine::Content;
+
+/// How long bytes that are no JSON are kept: they may hold anything.
+pub const RAW_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Puts a refusal away; an equal one of the same device is counted. `false`: the device is at its cap.
+pub fn put(
+    connection: &Connection,
+    device: &str,
+    topic: &str,
+    refused: &Refused,
+    received: i64,
+    cap: u32,
+) -> Result<bool, StoreError> {
+    let (fields, raw) = match &refused.content {
+        Content::Fields(fields) => (Some(Value::Object(fields.clone()).to_string()), None),
+        Content::Raw(bytes) => (None, Some(bytes.as_slice())),
+    };
+    let mut digest = Sha256::new();
+    digest.update(refused.refusal.reason.as_str());
+    digest.update([0]);
+    digest.update(topic);
+    digest.update([0]);
+    digest.update(fields.as_deref().map_or_else(|| raw.unwrap_or_default(), str::as_bytes));
+    let digest = digest.finalize();
+    let digest = &digest[..16];
+    let again = connection
+        .prepare_cached("UPDATE quarantine SET count = count + 1, last = max(last, ?3) WHERE device = ?1 AND digest = ?2")?
+        .execute((device, digest, received))?;
+    if again > 0 {
+        return Ok(true);
+    }
+    let held: u32 = connection
+        .prepare_cached("SELECT count(*) FROM quarantine WHERE device = ?1")?
+        .query_row([device], |row| row.get(0))?;
+    if held >= cap {
+        connection
+            .prepare_cached(
+                "INSERT INTO quarantine_overflow VALUES (?1, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            )?
+            .execute([device])?;
+        return Ok(false);
+    }
+    let (boot, seq) = refused.name.map(|(boot, seq)| (boot, to_i64(seq))).unzip();
+    connection
+        .prepare_cached(
+            "INSERT INTO quarantine (device, topic, boot, seq, reason, detail, fields, raw, digest, count, first, last)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10, ?10)",
+        )?
+        .execute(params![
+            device,
+            topic,
+            boot,
+            seq,
+            refused.refusal.reason.as_str(),
+            refused.refusal.detail,
+            fields,
+            raw,
+            digest,
+            received
+        ])?;
+    Ok(true)
+}
+
+/// Whether what was refused under this name had this content; `None`: nothing is kept under it.
+pub fn same(
+    connection: &Connection,
+    device: &str,
+    boot: u32,
+    seq: u64,
+    content: &Content,
+) -> Result<Option<bool>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT fields FROM quarantine WHERE device = ?1 AND boot = ?2 AND seq = ?3 ORDER BY id LIMIT 1")?;
+    let kept: Option<Option<String>> =
+        select.query_row((device, boot, to_i64(seq)), |row| row.get(0)).optional()?;
+    Ok(kept.map(|kept| match (kept, content) {
+        (Some(kept), Content::Fields(fields)) => kept == Value::Object(fields.clone()).to_string(),
+        _ => false,
+    }))
+}
+
+/// An item as it is listed.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub id: i64,
+    pub device: String,
+    pub topic: String,
+    pub boot: Option<u32>,
+    pub seq: Option<i64>,
+    pub reason: String,
+    pub detail: String,
+    pub fields: Option<Map<String, Value>>,
+    pub raw: Option<Vec<u8>>,
+    pub count: i64,
+    pub first: i64,
+    pub last: i64,
+}
+
+/// Which items are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub device: Option<String>,
+    pub reason: Option<String>,
+    pub after: i64,
+    pub limit: u32,
+}
+
+const COLUMNS: &str = "id, device, topic, boot, seq, reason, detail, fields, raw, count, first, last";
+
+pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Item>, StoreError> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM quarantine
+         WHERE id > ?1 AND (?2 IS NULL OR device = ?2) AND (?3 IS NULL OR reason = ?3) ORDER BY id LIMIT ?4"
+    ))?;
+    let items = select.query_map((filter.after, &filter.device, &filter.reason, filter.limit), read)?;
+    Ok(items.collect::<Result<_, _>>()?)
+}
+
+pub fn get(connection: &Connection, id: i64) -> Result<Option<Item>, StoreError> {
+    let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM quarantine WHERE id = ?1"))?;
+    Ok(select.query_row([id], read).optional()?)
+}
+
+pub fn remove(connection: &Connection, id: i64) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM quarantine WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// How many items and refusals there are, and how many overflowed.
+pub fn totals(connection: &Connection) -> Result<(i64, i64, i64), StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(count), 0), (SELECT coalesce(sum(count), 0) FROM quarantine_overflow)
+             FROM quarantine",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+}
+
+/// Forgets bytes that are no JSON once they are old.
+pub fn forget_raw(connection: &Connection, now: i64) -> Result<usize, StoreError> {
+    Ok(connection
+        .prepare_cached("DELETE FROM quarantine WHERE raw IS NOT NULL AND last < ?1")?
+        .execute([now - RAW_KEPT_MS])?)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Item> {
+    let fields: Option<String> = row.get(7)?;
+    Ok(Item {
+        id: row.get(0)?,
+        device: row.get(1)?,
+        topic: row.get(2)?,
+        boot: row.get(3)?,
+        seq: row.get(4)?,
+        reason: row.get(5)?,
+        detail: row.get(6)?,
+        fields: fields.and_then(|fields| serde_json::from_str(&fields).ok()),
+        raw: row.get(8)?,
+        count: row.get(9)?,
+        first: row.get(10)?,
+        last: row.get(11)?,
+    })
+}

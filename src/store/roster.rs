@@ -1,0 +1,158 @@
+//! Households and their cards: imports as a whole or not at all, and the roster a figure is joined with.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StoreError;
+use super::intake::card_id;
+use super::registry::changed;
+use crate::domain::card::CardKey;
+use crate::domain::roster::{BadRow, CardId, Enrolment, HouseholdRow, Roster, check_rows};
+use crate::domain::zone::Day;
+
+/// Why an import was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{} rows cannot be imported; nothing was changed", .0.len())]
+    Rows(Vec<BadRow>),
+}
+
+impl From<rusqlite::Error> for ImportError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub created: usize,
+    pub updated: usize,
+}
+
+/// Puts every household of `rows` as its row says, cards included; a card the row leaves out is no longer its.
+pub fn import(
+    connection: &Connection,
+    community: i64,
+    rows: &[HouseholdRow],
+    key: &CardKey,
+) -> Result<Imported, ImportError> {
+    let mut bad = check_rows(rows);
+    let ids: HashSet<&str> = rows.iter().map(|row| row.household.as_str()).collect();
+    let mut holders = connection.prepare_cached(
+        "SELECT h.id, h.enrolled_from, h.enrolled_until
+         FROM card c JOIN household_card hc ON hc.card = c.id JOIN household h ON h.key = hc.household
+         WHERE c.hash = ?1 AND h.community = ?2",
+    )?;
+    for (index, row) in rows.iter().enumerate() {
+        for card in &row.cards {
+            let held = holders
+                .query_map((key.hash(card).0, community), |row| Ok((row.get::<_, String>(0)?, enrolment(row, 1)?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            let taken = held.iter().any(|(id, held)| !ids.contains(id.as_str()) && held.overlaps(&row.enrolment()));
+            if taken {
+                bad.push(BadRow::new(index + 1, "one of its cards belongs to another household on the same days"));
+            }
+        }
+    }
+    if !bad.is_empty() {
+        bad.sort_by_key(|bad| bad.row);
+        return Err(ImportError::Rows(bad));
+    }
+    let mut imported = Imported::default();
+    for row in rows {
+        let known: Option<i64> = connection
+            .prepare_cached("SELECT key FROM household WHERE community = ?1 AND id = ?2")?
+            .query_row((community, &row.household), |row| row.get(0))
+            .optional()?;
+        let Enrolment { from, until } = row.enrolment();
+        let until = until.map(|until| until.0);
+        let household = match known {
+            Some(household) => {
+                connection
+                    .prepare_cached(
+                        "UPDATE household SET building = ?2, enrolled_from = ?3, enrolled_until = ?4 WHERE key = ?1",
+                    )?
+                    .execute((household, &row.building, from.0, until))?;
+                connection.prepare_cached("DELETE FROM household_card WHERE household = ?1")?.execute([household])?;
+                imported.updated += 1;
+                household
+            }
+            None => {
+                imported.created += 1;
+                connection
+                    .prepare_cached(
+                        "INSERT INTO household (community, id, building, enrolled_from, enrolled_until)
+                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .insert((community, &row.household, &row.building, from.0, until))?
+            }
+        };
+        let mut give = connection.prepare_cached("INSERT OR IGNORE INTO household_card VALUES (?1, ?2)")?;
+        for card in &row.cards {
+            give.execute((card_id(connection, key.hash(card))?.0, household))?;
+        }
+    }
+    changed(connection)?;
+    Ok(imported)
+}
+
+fn enrolment(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Enrolment> {
+    let until: Option<i32> = row.get(first + 1)?;
+    Ok(Enrolment { from: Day(row.get(first)?), until: until.map(Day) })
+}
+
+/// The roster of a community as it stands.
+pub fn load(connection: &Connection, community: i64) -> Result<Roster, StoreError> {
+    let mut roster = Roster::default();
+    let mut indexes = std::collections::HashMap::new();
+    let mut households = connection
+        .prepare_cached("SELECT key, enrolled_from, enrolled_until FROM household WHERE community = ?1")?;
+    let mut rows = households.query([community])?;
+    while let Some(row) = rows.next()? {
+        indexes.insert(row.get::<_, i64>(0)?, roster.add(enrolment(row, 1)?));
+    }
+    let mut cards = connection.prepare_cached(
+        "SELECT hc.card, hc.household FROM household h JOIN household_card hc ON hc.household = h.key
+         WHERE h.community = ?1",
+    )?;
+    let mut rows = cards.query([community])?;
+    while let Some(row) = rows.next()? {
+        if let Some(household) = indexes.get(&row.get::<_, i64>(1)?) {
+            roster.give(CardId(row.get(0)?), *household);
+        }
+    }
+    Ok(roster)
+}
+
+/// A household as it is listed: how many cards it has, never which.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub household: String,
+    pub building: Option<String>,
+    pub enrolled_from: Day,
+    pub enrolled_until: Option<Day>,
+    pub cards: u32,
+}
+
+pub fn list(connection: &Connection, community: i64, after: &str, limit: u32) -> Result<Vec<Listed>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, building, enrolled_from, enrolled_until,
+                (SELECT count(*) FROM household_card WHERE household = h.key)
+         FROM household h WHERE community = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let households = select.query_map((community, after, limit), |row| {
+        let Enrolment { from, until } = enrolment(row, 2)?;
+        Ok(Listed {
+            household: row.get(0)?,
+            building: row.get(1)?,
+            enrolled_from: from,
+            enrolled_until: until,
+            cards: row.get(4)?,
+        })
+    })?;
+    Ok(households.collect::<Result<_, _>>()?)
+}

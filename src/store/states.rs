@@ -1,0 +1,70 @@
+//! What devices say of themselves, and the spans in which they were online.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StoreError;
+use crate::domain::inbound::StateMessage;
+use crate::domain::registry::Device;
+
+/// Takes a state in. One of an older boot is a will or a retained message come late: it changes nothing.
+pub fn record(connection: &Connection, device: &Device, state: &StateMessage, received: i64) -> Result<(), StoreError> {
+    let mut select = connection.prepare_cached("SELECT online, boot FROM device_state WHERE device = ?1")?;
+    let known: Option<(bool, u32)> =
+        select.query_row([device.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let was_online = known.is_some_and(|(online, _)| online);
+    if known.is_some_and(|(_, boot)| state.boot < boot) {
+        return Ok(());
+    }
+    let same_session = known == Some((state.online, state.boot));
+    if was_online && !same_session {
+        close(connection, device.key, received)?;
+    }
+    if state.online && !same_session {
+        let mut open = connection.prepare_cached("INSERT OR IGNORE INTO online VALUES (?1, ?2, NULL)")?;
+        open.execute((device.key, received))?;
+    }
+    // A will says nothing of firmware and config: what the birth said stays.
+    connection
+        .prepare_cached(
+            "INSERT INTO device_state VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET online = excluded.online, boot = excluded.boot,
+                 firmware = coalesce(excluded.firmware, firmware), config = coalesce(excluded.config, config),
+                 since = CASE WHEN online = excluded.online AND boot = excluded.boot THEN since ELSE excluded.since END",
+        )?
+        .execute((device.key, state.online, state.boot, &state.firmware, state.config, received))?;
+    Ok(())
+}
+
+/// A device with new hardware: what the old one said of itself no longer holds.
+pub fn forget(connection: &Connection, device: i64, now: i64) -> Result<(), StoreError> {
+    close(connection, device, now)?;
+    connection.prepare_cached("DELETE FROM device_state WHERE device = ?1")?.execute([device])?;
+    Ok(())
+}
+
+fn close(connection: &Connection, device: i64, at: i64) -> Result<(), StoreError> {
+    let mut close = connection
+        .prepare_cached("UPDATE online SET until = max(since, ?2) WHERE device = ?1 AND until IS NULL")?;
+    close.execute((device, at))?;
+    Ok(())
+}
+
+/// Notes that the backend runs: how long its last word about who is online can be trusted.
+pub fn alive(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO meta VALUES ('alive', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .execute([now.to_string()])?;
+    Ok(())
+}
+
+/// After a start: nobody is known to be online, and who was may be counted up to when we last looked.
+pub fn begin(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    let noted: Option<String> = connection
+        .prepare_cached("SELECT value FROM meta WHERE name = 'alive'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let last = noted.and_then(|noted| noted.parse::<i64>().ok()).unwrap_or(now).min(now);
+    connection.prepare_cached("UPDATE online SET until = max(since, ?1) WHERE until IS NULL")?.execute([last])?;
+    connection.prepare_cached("UPDATE device_state SET online = 0, since = ?1 WHERE online = 1")?.execute([last])?;
+    self::alive(connection, now)
+}

@@ -1,0 +1,339 @@
+//! The one thread that writes. It takes whatever waits, stores it in one transaction and answers each
+//! sender after the commit: many devices share one flush of the disk, a single one waits for nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::boots::Boots;
+use super::intake::{CardIds, Committed, Intake, Tally};
+use super::matching::Waiting;
+use super::rollups::Rollups;
+use super::{StoreError, ledger, registry};
+use crate::domain::inbound::Inbound;
+use crate::domain::registry::Registry;
+
+/// Publishes that may wait; a source that finds no place waits, and so does its device.
+const QUEUE: usize = 4_096;
+/// Events gathered into one transaction at most.
+const MAX_BATCH_EVENTS: usize = 5_000;
+/// How often an idle writer looks whether the command line changed the registry.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// Whether the store takes writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    #[default]
+    Writing,
+    Failing(String),
+}
+
+type Work = Box<dyn FnOnce(&mut Writer) + Send>;
+
+enum Job {
+    Commit(Inbound, oneshot::Sender<Result<Committed, StoreError>>),
+    Work(Work),
+}
+
+/// The answer to a submitted publish.
+pub type Pending = oneshot::Receiver<Result<Committed, StoreError>>;
+
+#[derive(Clone, Debug)]
+pub struct WriterHandle {
+    jobs: mpsc::Sender<Job>,
+    health: watch::Receiver<Health>,
+}
+
+impl WriterHandle {
+    pub async fn submit(&self, inbound: Inbound) -> Result<Pending, StoreError> {
+        let (answer, pending) = oneshot::channel();
+        self.jobs.send(Job::Commit(inbound, answer)).await.map_err(|_| StoreError::Closed)?;
+        Ok(pending)
+    }
+
+    pub async fn commit(&self, inbound: Inbound) -> Result<Committed, StoreError> {
+        self.submit(inbound).await?.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // A caller that has gone away has its work done all the same: it was asked for.
+            let _ = answer.send(writer.transact(work));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        pending.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+}
+
+/// A transaction of other work than intake: registry, schedules, states.
+pub struct Session<'a> {
+    pub connection: &'a Connection,
+    pub registry: Arc<Registry>,
+    pub rollups: &'a mut Rollups,
+    memory: &'a mut Memory,
+    quarantine_cap: u32,
+}
+
+impl Session<'_> {
+    /// Takes in a publish within this transaction.
+    pub fn take_in(&mut self, inbound: &Inbound) -> Result<Committed, StoreError> {
+        let mut tally = Tally::default();
+        let mut intake = Intake {
+            connection: self.connection,
+            registry: &self.registry,
+            rollups: self.rollups,
+            boots: &mut self.memory.boots,
+            cards: &mut self.memory.cards,
+            waiting: &mut self.memory.waiting,
+            tally: &mut tally,
+            quarantine_cap: self.quarantine_cap,
+        };
+        let committed = intake.take_in(inbound)?;
+        self.memory.boots.flush(self.connection)?;
+        self.memory.waiting.flush(self.connection)?;
+        Ok(committed)
+    }
+
+    /// Tries a quarantined event again; its seq was used up when it was refused.
+    pub fn retry(&mut self, inbound: &Inbound) -> Result<bool, StoreError> {
+        let mut tally = Tally::default();
+        let mut intake = Intake {
+            connection: self.connection,
+            registry: &self.registry,
+            rollups: self.rollups,
+            boots: &mut self.memory.boots,
+            cards: &mut self.memory.cards,
+            waiting: &mut self.memory.waiting,
+            tally: &mut tally,
+            quarantine_cap: self.quarantine_cap,
+        };
+        let accepted = intake.retry(inbound)?;
+        self.memory.boots.flush(self.connection)?;
+        self.memory.waiting.flush(self.connection)?;
+        Ok(accepted)
+    }
+}
+
+/// What the writer remembers between transactions; dropped whenever one fails.
+#[derive(Default)]
+struct Memory {
+    boots: Boots,
+    cards: CardIds,
+    waiting: Waiting,
+}
+
+pub struct Writer {
+    connection: Connection,
+    registry: Arc<ArcSwap<Registry>>,
+    data_version: i64,
+    committed: watch::Sender<i64>,
+    health: watch::Sender<Health>,
+    memory: Memory,
+    rollups: Rollups,
+    quarantine_cap: u32,
+}
+
+impl Writer {
+    pub fn new(
+        connection: Connection,
+        registry: Arc<ArcSwap<Registry>>,
+        committed: watch::Sender<i64>,
+        quarantine_cap: u32,
+    ) -> Result<Self, StoreError> {
+        let (health, _) = watch::channel(Health::default());
+        let data_version = data_version(&connection)?;
+        let memory = Memory { waiting: Waiting::load(&connection)?, ..Memory::default() };
+        let rollups = Rollups::default();
+        Ok(Self { connection, registry, data_version, committed, health, memory, rollups, quarantine_cap })
+    }
+
+    pub fn start(self) -> Result<WriterHandle, StoreError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let health = self.health.subscribe();
+        std::thread::Builder::new().name("store-writer".into()).spawn(move || self.run(queue))?;
+        Ok(WriterHandle { jobs, health })
+    }
+
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() else {
+            tracing::error!("the store's writer cannot start");
+            return;
+        };
+        loop {
+            let waited = runtime.block_on(async { tokio::time::timeout(IDLE, queue.recv()).await });
+            if let Err(error) = self.notice_other_writers() {
+                tracing::warn!(%error, "cannot look for changes made by the command line");
+            }
+            match waited {
+                Err(_) => self.probe(),
+                Ok(None) => return,
+                Ok(Some(Job::Work(work))) => work(&mut self),
+                Ok(Some(Job::Commit(inbound, answer))) => {
+                    let mut events = inbound.events();
+                    let mut batch = vec![(inbound, answer)];
+                    let mut next = None;
+                    while events < MAX_BATCH_EVENTS {
+                        match queue.try_recv() {
+                            Ok(Job::Commit(inbound, answer)) => {
+                                events += inbound.events();
+                                batch.push((inbound, answer));
+                            }
+                            Ok(Job::Work(work)) => {
+                                next = Some(work);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.commit(batch);
+                    if let Some(work) = next {
+                        work(&mut self);
+                    }
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<(Inbound, oneshot::Sender<Result<Committed, StoreError>>)>) {
+        let (inbounds, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        match self.store(&inbounds) {
+            Ok((committed, tally)) => {
+                tally.publish_metrics(inbounds.len());
+                for (answer, committed) in answers.into_iter().zip(committed) {
+                    // The connection it came from may be gone; the device will ask again.
+                    let _ = answer.send(Ok(committed));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, publishes = inbounds.len(), "a batch could not be stored; it stays unacknowledged");
+                metrics::counter!("fenlei_store_failures_total").increment(1);
+                self.health.send_replace(Health::Failing(error.to_string()));
+                for answer in answers {
+                    let _ = answer.send(Err(StoreError::Closed));
+                }
+            }
+        }
+    }
+
+    /// Stores publishes in one transaction.
+    pub fn store(&mut self, inbounds: &[Inbound]) -> Result<(Vec<Committed>, Tally), StoreError> {
+        let registry = self.registry.load_full();
+        let mut tally = Tally::default();
+        let outcome: Result<_, StoreError> = (|| {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            let mut intake = Intake {
+                connection: &self.connection,
+                registry: &registry,
+                rollups: &mut self.rollups,
+                boots: &mut self.memory.boots,
+                cards: &mut self.memory.cards,
+                waiting: &mut self.memory.waiting,
+                tally: &mut tally,
+                quarantine_cap: self.quarantine_cap,
+            };
+            let committed =
+                inbounds.iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
+            self.memory.boots.flush(&self.connection)?;
+            self.memory.waiting.flush(&self.connection)?;
+            self.rollups.flush(&self.connection)?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok(committed)
+        })();
+        let committed = self.finish(outcome)?;
+        Ok((committed, tally))
+    }
+
+    /// Runs `work` in a transaction and reloads the registry if it changed that.
+    fn transact<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Session<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let registry = self.registry.load_full();
+        let outcome: Result<T, E> = (|| {
+            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from)?;
+            let mut session = Session {
+                connection: &self.connection,
+                registry,
+                rollups: &mut self.rollups,
+                memory: &mut self.memory,
+                quarantine_cap: self.quarantine_cap,
+            };
+            let done = work(&mut session)?;
+            self.rollups.flush(&self.connection)?;
+            let commit = || -> Result<(), StoreError> { Ok(self.connection.execute_batch("COMMIT")?) };
+            commit()?;
+            Ok(done)
+        })();
+        let done = self.finish(outcome)?;
+        self.reload_registry()?;
+        Ok(done)
+    }
+
+    /// After a transaction: on failure forgets everything that memory holds beyond the file.
+    fn finish<T, E: From<StoreError>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
+        match outcome {
+            Ok(done) => {
+                self.memory.boots.trim();
+                self.health.send_if_modified(|health| std::mem::take(health) != Health::Writing);
+                let last = ledger::last_row(&self.connection)?;
+                self.committed.send_if_modified(|known| std::mem::replace(known, last) != last);
+                Ok(done)
+            }
+            Err(error) => {
+                // The memory may have run ahead of the file: it is read again.
+                if !self.connection.is_autocommit() {
+                    self.connection.execute_batch("ROLLBACK").map_err(StoreError::from)?;
+                }
+                self.rollups = Rollups::default();
+                self.memory = Memory { waiting: Waiting::load(&self.connection)?, ..Memory::default() };
+                Err(error)
+            }
+        }
+    }
+
+    /// While writing fails and no device asks, finds out by itself when it works again.
+    fn probe(&mut self) {
+        if *self.health.borrow() != Health::Writing {
+            let written = self.transact(|session| {
+                let touch = "INSERT INTO meta VALUES ('probed', '1') ON CONFLICT DO UPDATE SET value = value + 1";
+                session.connection.execute(touch, [])?;
+                Ok::<_, StoreError>(())
+            });
+            if let Err(error) = written {
+                tracing::warn!(%error, "the store still cannot be written");
+            }
+        }
+    }
+
+    fn notice_other_writers(&mut self) -> Result<(), StoreError> {
+        let version = data_version(&self.connection)?;
+        if version != self.data_version {
+            self.data_version = version;
+            self.reload_registry()?;
+        }
+        Ok(())
+    }
+
+    fn reload_registry(&mut self) -> Result<(), StoreError> {
+        if registry::revision(&self.connection)? != self.registry.load().revision {
+            self.registry.store(Arc::new(registry::load(&self.connection)?));
+        }
+        Ok(())
+    }
+}
+
+/// Changes when another connection has committed.
+fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
+}
