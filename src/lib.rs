@@ -4,5 +4,8 @@
 //! I/O and reads no clock, so it cannot fail for reasons of its own. `tests/it/architecture.rs` holds this.
 
 pub mod clock;
+pub mod credentials;
 pub mod domain;
+pub mod ingest;
+pub mod mqtt;
 pub mod store;

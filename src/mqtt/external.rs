@@ -1,0 +1,219 @@
+//! An external broker, reached with `rumqttc` over MQTT 5.
+//!
+//! A publish is acknowledged after the commit, never before, and in the order in which it came. Every
+//! connection is a new client on the same session: what the old one had not acknowledged the broker
+//! sends again, and no stale acknowledgement can reach the new connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{FILTERS, MAX_PACKET, Message, Sink, Stored};
+
+/// How to reach the broker.
+#[derive(Clone)]
+pub struct Options {
+    pub host: String,
+    pub port: u16,
+    pub credentials: Option<(String, String)>,
+    pub client_id: String,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// Publishes the broker may have sent without our acknowledgement.
+const WINDOW: u16 = 1_000;
+/// Room for an acknowledgement of each of them: acknowledging never waits for the connection.
+const REQUESTS: usize = 4_096;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+const OUTBOX: usize = 1_024;
+
+/// Messages to devices, taken by [`publish`].
+pub fn outbox() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
+    mpsc::channel(OUTBOX)
+}
+
+/// Receives for ever; `connected` tells whether the subscriptions stand.
+pub async fn receive(options: Options, sink: Arc<dyn Sink>, connected: watch::Sender<bool>, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let ended = tokio::select! {
+            ended = receive_once(&options, &sink, &connected, &mut backoff) => ended,
+            () = stop.cancelled() => return,
+        };
+        connected.send_replace(false);
+        tracing::warn!(broker = ?options, reason = %ended, "the connection to the broker ended");
+        metrics::counter!("fenlei_mqtt_disconnects_total").increment(1);
+        tokio::select! {
+            () = backoff.wait() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn receive_once(
+    options: &Options,
+    sink: &Arc<dyn Sink>,
+    connected: &watch::Sender<bool>,
+    backoff: &mut Backoff,
+) -> String {
+    let mut mqtt = mqtt_options(options, &options.client_id);
+    mqtt.set_manual_acks(true)
+        .set_clean_start(false)
+        .set_session_expiry_interval(Some(u32::MAX))
+        .set_receive_maximum(Some(WINDOW));
+    let (client, mut connection) = AsyncClient::new(mqtt, REQUESTS);
+    let (handed_over, to_acknowledge) = mpsc::channel::<(Publish, Stored)>(REQUESTS);
+    let (arrived, to_store) = mpsc::channel::<Publish>(REQUESTS);
+    // The connection is polled by itself: reading JSON and waiting for the disk happen beside it.
+    let storing = tokio::spawn(store(Arc::clone(sink), to_store, handed_over));
+    let mut acknowledging = tokio::spawn(acknowledge(client.clone(), to_acknowledge));
+    let ended = tokio::select! {
+        ended = poll(&client, &mut connection, &arrived, connected, backoff) => ended,
+        _ = &mut acknowledging => "a publish could not be stored; the broker will send it again".to_owned(),
+    };
+    storing.abort();
+    acknowledging.abort();
+    ended
+}
+
+async fn poll(
+    client: &AsyncClient,
+    connection: &mut EventLoop,
+    arrived: &mpsc::Sender<Publish>,
+    connected: &watch::Sender<bool>,
+    backoff: &mut Backoff,
+) -> String {
+    loop {
+        match connection.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                let filters = FILTERS.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+                if let Err(error) = client.try_subscribe_many(filters) {
+                    return error.to_string();
+                }
+            }
+            Ok(Event::Incoming(Packet::SubAck(answer))) => {
+                let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                if !answer.return_codes.iter().all(granted) {
+                    return "the broker refuses our subscriptions: its ACL must let this user read fenlei/v1/#".to_owned();
+                }
+                backoff.reset();
+                connected.send_replace(true);
+                tracing::info!("subscribed to the events and states of all devices");
+            }
+            // The window bounds what is under way: the channel is larger, so this never waits.
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                if arrived.send(publish).await.is_err() {
+                    return "the store is shutting down".to_owned();
+                }
+            }
+            Ok(Event::Incoming(Packet::Disconnect(_))) => return "the broker asked us to disconnect".to_owned(),
+            Ok(_) => {}
+            Err(error) => return error.to_string(),
+        }
+    }
+}
+
+async fn store(
+    sink: Arc<dyn Sink>,
+    mut arrived: mpsc::Receiver<Publish>,
+    handed_over: mpsc::Sender<(Publish, Stored)>,
+) {
+    while let Some(publish) = arrived.recv().await {
+        let topic = String::from_utf8_lossy(&publish.topic);
+        let stored = sink.deliver(&topic, &publish.payload).await;
+        if handed_over.send((publish, stored)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Ends when something could not be stored: the connection then ends too, and nothing more is acknowledged.
+async fn acknowledge(client: AsyncClient, mut publishes: mpsc::Receiver<(Publish, Stored)>) {
+    while let Some((publish, stored)) = publishes.recv().await {
+        if !stored.await || client.ack(&publish).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Publishes what the backend has to say, on a connection of its own: acknowledgements and publishes
+/// would share one bounded queue, and the one could keep the other waiting.
+pub async fn publish(options: Options, mut outbox: mpsc::Receiver<Message>, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let mut mqtt = mqtt_options(&options, &format!("{}-out", options.client_id));
+        mqtt.set_clean_start(true);
+        let (client, mut connection) = AsyncClient::new(mqtt, 64);
+        let sending = async {
+            while let Some(message) = outbox.recv().await {
+                let Message { topic, payload, retain } = message;
+                if client.publish(topic, QoS::AtLeastOnce, retain, payload).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let polling = async {
+            loop {
+                match connection.poll().await {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => backoff.reset(),
+                    Ok(_) => {}
+                    Err(error) => return error.to_string(),
+                }
+            }
+        };
+        tokio::select! {
+            // What was under way is lost with the connection: devices ask again for receipts, jobs repeat the rest.
+            error = polling => tracing::warn!(broker = ?options, %error, "the publishing connection ended"),
+            () = sending => return,
+            () = stop.cancelled() => return,
+        }
+        tokio::select! {
+            () = backoff.wait() => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn mqtt_options(options: &Options, client_id: &str) -> MqttOptions {
+    let mut mqtt = MqttOptions::new(client_id, &options.host, options.port);
+    mqtt.set_keep_alive(KEEP_ALIVE).set_max_packet_size(Some(MAX_PACKET));
+    if let Some((user, password)) = &options.credentials {
+        mqtt.set_credentials(user, password);
+    }
+    let mut network = rumqttc::NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    mqtt.set_network_options(network);
+    mqtt
+}
+
+/// Waits between attempts: twice as long each time, up to a limit, by a random half of it, so that
+/// several backends do not come back at once.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    async fn wait(&mut self) {
+        let longest = Duration::from_millis(250).saturating_mul(1 << self.failures.min(7)).min(MAX_BACKOFF);
+        self.failures = self.failures.saturating_add(1);
+        let mut random = [0; 1];
+        let share = getrandom::fill(&mut random).map_or(1.0, |()| 0.5 + f64::from(random[0]) / 510.0);
+        tokio::time::sleep(longest.mul_f64(share)).await;
+    }
+}
