@@ -3,6 +3,7 @@
 //! Imports run one way: `cli → serve → web | jobs | ingest → store | mqtt → domain`. The domain does no
 //! I/O and reads no clock, so it cannot fail for reasons of its own. `tests/it/architecture.rs` holds this.
 
+pub mod bench;
 pub mod clock;
 pub mod credentials;
 pub mod domain;

@@ -21,13 +21,9 @@ const MAX_CACHED: usize = 50_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub i64);
 
-/// One start of one incarnation of a device.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BootName {
-    pub device: String,
-    pub incarnation: u32,
-    pub boot: u32,
-}
+/// A boot in memory; good until the next [`Boots::trim`] or the end of the transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
 
 #[derive(Debug)]
 struct Known {
@@ -40,8 +36,10 @@ struct Known {
 /// All boots in use.
 #[derive(Debug, Default)]
 pub struct Boots {
-    known: HashMap<BootName, Known>,
-    touched: Vec<BootName>,
+    /// By device: incarnation, boot, and where it is in `known`.
+    devices: HashMap<String, Vec<(u32, u32, Slot)>>,
+    known: Vec<Known>,
+    touched: Vec<Slot>,
     places: HashMap<(BootId, u64), Block>,
     touched_places: Vec<(BootId, u64)>,
 }
@@ -53,34 +51,52 @@ struct Block {
 }
 
 impl Boots {
-    /// The boot's id and marks; a boot never heard of is begun.
-    pub fn open(&mut self, connection: &Connection, name: &BootName) -> Result<(BootId, &Marks), StoreError> {
-        if !self.known.contains_key(name) {
-            let known = load(connection, name)?;
-            self.known.insert(name.clone(), known);
-        }
-        match self.known.get(name) {
-            Some(known) => Ok((known.id, &known.marks)),
-            None => Err(StoreError::Corrupt("a boot vanished from memory")),
-        }
-    }
-
-    /// Changes the boot's marks, gaps included. The boot must be open.
-    pub fn change(
+    /// Finds a boot; one never heard of is begun.
+    pub fn open(
         &mut self,
         connection: &Connection,
-        name: &BootName,
-        received: i64,
-        change: impl FnOnce(&mut Marks) -> Change,
-    ) -> Result<(), StoreError> {
-        let Some(known) = self.known.get_mut(name) else {
-            return Err(StoreError::Corrupt("a boot changed that is not open"));
-        };
+        device: &str,
+        incarnation: u32,
+        boot: u32,
+    ) -> Result<Slot, StoreError> {
+        let boots = self.devices.get(device).map_or(&[][..], Vec::as_slice);
+        if let Some((_, _, slot)) = boots.iter().find(|known| (known.0, known.1) == (incarnation, boot)) {
+            return Ok(*slot);
+        }
+        let slot = Slot(self.known.len());
+        self.known.push(load(connection, device, incarnation, boot)?);
+        self.devices.entry(device.to_owned()).or_default().push((incarnation, boot, slot));
+        Ok(slot)
+    }
+
+    pub fn id(&self, slot: Slot) -> BootId {
+        self.known[slot.0].id
+    }
+
+    pub fn marks(&self, slot: Slot) -> &Marks {
+        &self.known[slot.0].marks
+    }
+
+    /// Something of the boot came.
+    pub fn touch(&mut self, slot: Slot, received: i64) {
+        let known = &mut self.known[slot.0];
         known.received = known.received.max(received);
         if !known.touched {
             known.touched = true;
-            self.touched.push(name.clone());
+            self.touched.push(slot);
         }
+    }
+
+    /// Changes the boot's marks, gaps included.
+    pub fn change(
+        &mut self,
+        connection: &Connection,
+        slot: Slot,
+        received: i64,
+        change: impl FnOnce(&mut Marks) -> Change,
+    ) -> Result<(), StoreError> {
+        self.touch(slot, received);
+        let known = &mut self.known[slot.0];
         let change = change(&mut known.marks);
         if !change.removed.is_empty() {
             let mut delete = connection.prepare_cached("DELETE FROM gap WHERE boot = ?1 AND first = ?2")?;
@@ -97,7 +113,7 @@ impl Boots {
         Ok(())
     }
 
-    /// Remembers that the event lies in `row` of the ledger. `fresh`: nothing of its block has come before.
+    /// Remembers that the event lies in `row` of the ledger.
     pub fn put_row(&mut self, connection: &Connection, boot: BootId, seq: u64, row: i64) -> Result<(), StoreError> {
         let key = (boot, seq / BLOCK_SEQS);
         let block = self.block(connection, key)?;
@@ -130,11 +146,10 @@ impl Boots {
     /// Writes what changed since the last flush.
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let mut update = connection.prepare_cached("UPDATE boot SET next = ?2, received = ?3 WHERE id = ?1")?;
-        for name in self.touched.drain(..) {
-            if let Some(known) = self.known.get_mut(&name) {
-                known.touched = false;
-                update.execute((known.id.0, to_i64(known.marks.next()), known.received))?;
-            }
+        for slot in self.touched.drain(..) {
+            let known = &mut self.known[slot.0];
+            known.touched = false;
+            update.execute((known.id.0, to_i64(known.marks.next()), known.received))?;
         }
         let mut upsert = connection.prepare_cached(
             "INSERT INTO event_row VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET rows = excluded.rows",
@@ -153,6 +168,7 @@ impl Boots {
     pub fn trim(&mut self) {
         if self.known.len() > MAX_CACHED {
             self.known.clear();
+            self.devices.clear();
         }
         if self.places.len() > MAX_CACHED {
             self.places.clear();
@@ -177,18 +193,18 @@ fn place(rows: &[u8], seq: u64) -> Option<i64> {
     Some(i64::from_le_bytes(bytes)).filter(|row| *row != 0)
 }
 
-fn load(connection: &Connection, name: &BootName) -> Result<Known, StoreError> {
+fn load(connection: &Connection, device: &str, incarnation: u32, boot: u32) -> Result<Known, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT id, next, received FROM boot WHERE device = ?1 AND incarnation = ?2 AND boot = ?3",
     )?;
     let found: Option<(i64, i64, i64)> = select
-        .query_row((&name.device, name.incarnation, name.boot), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row((device, incarnation, boot), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((id, next, received)) = found else {
         let mut insert = connection.prepare_cached(
             "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)",
         )?;
-        let id = insert.insert((&name.device, name.incarnation, name.boot))?;
+        let id = insert.insert((device, incarnation, boot))?;
         return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, touched: false });
     };
     let mut gaps = connection.prepare_cached("SELECT first, last FROM gap WHERE boot = ?1")?;

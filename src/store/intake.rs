@@ -1,13 +1,13 @@
 //! What happens to a publish inside the writer's transaction: is it who it says, is it new, what does it
 //! count as, where does it go.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use fenlei_wire::receipt::Receipt;
 use fenlei_wire::vocabulary::{DeviceKind, EventType};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::boots::{BootId, BootName, Boots};
+use super::boots::{BootId, Boots, Slot};
 use super::ledger::{self, NewRow};
 use super::matching::{self, Waiting};
 use super::quarantine;
@@ -17,7 +17,6 @@ use crate::domain::card::CardHash;
 use crate::domain::decode::{Element, Refused, content_of};
 use crate::domain::event::{Body, Event, Judged, Lost};
 use crate::domain::inbound::{Inbound, Sender, What};
-use crate::domain::marks::Change;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::registry::{Community, Device, Registry, Site};
 use crate::domain::roster::CardId;
@@ -122,15 +121,13 @@ impl<'a> Intake<'a> {
         if self.accept(placed, event).is_err() {
             return Ok(false);
         }
-        let name = boot_name(&from.device, placed.device.incarnation, event.boot);
-        let (boot, _) = self.boots.open(self.connection, &name)?;
+        let slot = self.boots.open(self.connection, &from.device, placed.device.incarnation, event.boot)?;
+        let boot = self.boots.id(slot);
         if self.boots.row(self.connection, boot, event.seq)?.is_some() {
             return Ok(false);
         }
         // Used up when it was refused, unless the device was unknown then: its own marks learn of it now.
-        self.boots.change(self.connection, &name, inbound.received, |marks| {
-            marks.take(event.seq).unwrap_or_default()
-        })?;
+        self.boots.change(self.connection, slot, inbound.received, |marks| marks.take(event.seq).unwrap_or_default())?;
         self.append(placed, boot, event, inbound.received)?;
         Ok(true)
     }
@@ -139,7 +136,7 @@ impl<'a> Intake<'a> {
         let admitted = self.admit(from);
         // An unknown device has no incarnation; a known one on the wrong topic answers for itself.
         let incarnation = self.registry.devices.get(&from.device).map_or(UNREGISTERED, |device| device.incarnation);
-        let mut boots = BTreeSet::new();
+        let mut boots: Vec<(u32, Slot)> = Vec::new();
         for element in elements {
             let name = match element {
                 Element::Event(event) => Some((event.boot, event.seq)),
@@ -151,12 +148,13 @@ impl<'a> Intake<'a> {
                 }
                 continue;
             };
-            boots.insert(boot);
-            let name = boot_name(&from.device, incarnation, boot);
-            let (id, marks) = self.boots.open(self.connection, &name)?;
-            if marks.has(seq) {
-                self.repeated(from, &name, id, seq, element)?;
-                self.boots.change(self.connection, &name, received, |_| Change::default())?;
+            let slot = self.boots.open(self.connection, &from.device, incarnation, boot)?;
+            if !boots.contains(&(boot, slot)) {
+                boots.push((boot, slot));
+            }
+            if self.boots.marks(slot).has(seq) {
+                self.repeated(from, slot, (boot, seq), element)?;
+                self.boots.touch(slot, received);
                 continue;
             }
             let accepted = match (element, &admitted) {
@@ -167,23 +165,22 @@ impl<'a> Intake<'a> {
                     Err(refusal) => Err(refused(event, refusal)),
                 },
             };
-            self.boots.change(self.connection, &name, received, |marks| marks.take(seq).unwrap_or_default())?;
+            self.boots.change(self.connection, slot, received, |marks| marks.take(seq).unwrap_or_default())?;
             match accepted {
                 Ok((placed, event)) => {
-                    self.append(placed, id, event, received)?;
+                    self.append(placed, self.boots.id(slot), event, received)?;
                     if let Body::Lost(lost) = &event.body {
-                        self.declare_lost(&name, lost, received)?;
-                        boots.insert(lost.of_boot);
+                        let of = self.boots.open(self.connection, &from.device, incarnation, lost.of_boot)?;
+                        self.declare_lost(of, lost, received)?;
+                        if !boots.contains(&(lost.of_boot, of)) {
+                            boots.push((lost.of_boot, of));
+                        }
                     }
                 }
                 Err(refused) => self.quarantine_event(from, &refused, received)?,
             }
         }
-        let mut receipts = Vec::with_capacity(boots.len());
-        for boot in boots {
-            let (_, marks) = self.boots.open(self.connection, &boot_name(&from.device, incarnation, boot))?;
-            receipts.push(marks.receipt(boot));
-        }
+        let receipts = boots.into_iter().map(|(boot, slot)| self.boots.marks(slot).receipt(boot)).collect();
         Ok(Committed { from: Some(from.clone()), receipts })
     }
 
@@ -264,10 +261,9 @@ impl<'a> Intake<'a> {
         let waiting = matching::Judgement { id, verdict: judgement.verdict };
         match &judgement.judged {
             Judged::Deposit(deposit) => {
-                let name = boot_name(&bin.id, bin.incarnation, deposit.boot);
-                let (boot, marks) = self.boots.open(self.connection, &name)?;
-                let came = marks.has(deposit.seq);
-                match self.boots.row(self.connection, boot, deposit.seq)? {
+                let slot = self.boots.open(self.connection, &bin.id, bin.incarnation, deposit.boot)?;
+                let came = self.boots.marks(slot).has(deposit.seq);
+                match self.boots.row(self.connection, self.boots.id(slot), deposit.seq)? {
                     Some(row) => {
                         matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?;
                     }
@@ -288,12 +284,12 @@ impl<'a> Intake<'a> {
     fn repeated(
         &mut self,
         from: &Sender,
-        name: &BootName,
-        boot: BootId,
-        seq: u64,
+        slot: Slot,
+        (boot, seq): (u32, u64),
         element: &Element,
     ) -> Result<(), StoreError> {
-        let same = match self.boots.row(self.connection, boot, seq)? {
+        let id = self.boots.id(slot);
+        let same = match self.boots.row(self.connection, id, seq)? {
             Some(row) => match element {
                 Element::Event(event) => {
                     let stored = ledger::event(self.connection, row)?;
@@ -307,28 +303,27 @@ impl<'a> Intake<'a> {
                     Element::Refused(refused) => refused.content.clone(),
                 };
                 // Declared lost, or beyond the quarantine's cap: there is nothing left to compare with.
-                quarantine::same(self.connection, &from.device, name.boot, seq, &content)?.unwrap_or(true)
+                quarantine::same(self.connection, &from.device, boot, seq, &content)?.unwrap_or(true)
             }
         };
         self.tally.duplicates += 1;
         if !same {
             self.tally.conflicts += 1;
             let mut update = self.connection.prepare_cached("UPDATE boot SET conflicts = conflicts + 1 WHERE id = ?1")?;
-            update.execute([boot.0])?;
-            tracing::warn!(device = %from.device, boot = name.boot, seq, "an event came again with different content");
+            update.execute([id.0])?;
+            tracing::warn!(device = %from.device, boot, seq, "an event came again with different content");
         }
         Ok(())
     }
 
-    fn declare_lost(&mut self, by: &BootName, lost: &Lost, received: i64) -> Result<(), StoreError> {
-        let name = BootName { boot: lost.of_boot, ..by.clone() };
-        let (id, marks) = self.boots.open(self.connection, &name)?;
-        let missing = marks.missing_within(lost.from, lost.to);
+    fn declare_lost(&mut self, slot: Slot, lost: &Lost, received: i64) -> Result<(), StoreError> {
+        let id = self.boots.id(slot);
+        let missing = self.boots.marks(slot).missing_within(lost.from, lost.to);
         let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO lost VALUES (?1, ?2, ?3, ?4)")?;
         for (first, last) in missing {
             insert.execute((id.0, super::boots::to_i64(first), super::boots::to_i64(last), received))?;
         }
-        self.boots.change(self.connection, &name, received, |marks| marks.close(lost.from, lost.to))
+        self.boots.change(self.connection, slot, received, |marks| marks.close(lost.from, lost.to))
     }
 
     fn quarantine_event(&mut self, from: &Sender, refused: &Refused, received: i64) -> Result<(), StoreError> {
@@ -373,8 +368,4 @@ pub fn card_id(connection: &Connection, hash: CardHash) -> Result<CardId, StoreE
 
 fn refused(event: &Event, refusal: Refusal) -> Refused {
     Refused { refusal, name: Some((event.boot, event.seq)), content: content_of(event) }
-}
-
-fn boot_name(device: &str, incarnation: u32, boot: u32) -> BootName {
-    BootName { device: device.to_owned(), incarnation, boot }
 }

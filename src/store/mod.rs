@@ -104,6 +104,11 @@ impl Store {
         self.writer.commit(inbound).await
     }
 
+    /// Hands over publishes that are to share one transaction, such as a measured batch.
+    pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<writer::PendingAll, StoreError> {
+        self.writer.submit_all(inbounds).await
+    }
+
     /// Like [`Store::commit`], for a caller that gathers the answers itself.
     pub async fn submit(&self, inbound: Inbound) -> Result<writer::Pending, StoreError> {
         self.writer.submit(inbound).await

@@ -41,6 +41,9 @@ enum Job {
 /// The answer to a submitted publish.
 pub type Pending = oneshot::Receiver<Result<Committed, StoreError>>;
 
+/// The answers to publishes submitted together.
+pub type PendingAll = oneshot::Receiver<Result<Vec<Committed>, StoreError>>;
+
 #[derive(Clone, Debug)]
 pub struct WriterHandle {
     jobs: mpsc::Sender<Job>,
@@ -56,6 +59,16 @@ impl WriterHandle {
 
     pub async fn commit(&self, inbound: Inbound) -> Result<Committed, StoreError> {
         self.submit(inbound).await?.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<PendingAll, StoreError> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // As in `write`: whoever asked may be gone, the work is done all the same.
+            let _ = answer.send(writer.store(&inbounds).map(|(committed, _)| committed));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        Ok(pending)
     }
 
     pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
@@ -227,7 +240,7 @@ impl Writer {
     }
 
     /// Stores publishes in one transaction.
-    pub fn store(&mut self, inbounds: &[Inbound]) -> Result<(Vec<Committed>, Tally), StoreError> {
+    fn store(&mut self, inbounds: &[Inbound]) -> Result<(Vec<Committed>, Tally), StoreError> {
         let registry = self.registry.load_full();
         let mut tally = Tally::default();
         let outcome: Result<_, StoreError> = (|| {

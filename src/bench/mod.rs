@@ -1,0 +1,4 @@
+//! What `fenlei bench` measures, each beside its reference in the same run.
+
+pub mod pipeline;
+pub mod workload;

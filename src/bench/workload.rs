@@ -1,0 +1,175 @@
+//! A plausible neighbourhood's events, the same for every run: ten sites of one community, 5,000
+//! households that bring two streams twice a day, cameras that judge, heartbeats and fill levels.
+
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use fenlei_wire::vocabulary::{DeviceKind, Stream};
+
+use crate::domain::card::CardKey;
+use crate::domain::registry::{Organization, OrganizationKind};
+use crate::domain::roster::HouseholdRow;
+use crate::domain::zone::DEFAULT_ZONE;
+use crate::store::registry::{DeviceFields, SiteFields};
+use crate::store::{self, Options, Store};
+
+const SITES: u64 = 10;
+const BINS_A_SITE: u64 = 4;
+const HOUSEHOLDS: u64 = 5_000;
+
+/// The community that the workload fills.
+pub const COMMUNITY: &str = "bench";
+
+/// Registers the neighbourhood in a new store under `folder`.
+pub async fn prepare(folder: &Path, key: &CardKey) -> anyhow::Result<Store> {
+    let store = Store::open(&Options::at(folder.join("bench.db")))?;
+    register(&store, key).await?;
+    Ok(store)
+}
+
+/// Registers the neighbourhood; a device's secret is its id.
+pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
+    store
+        .write(|session| -> Result<(), store::registry::RegistryError> {
+            let committee = Organization {
+                id: "committee".into(),
+                name: "Committee".into(),
+                kind: OrganizationKind::Committee,
+            };
+            store::registry::put_organization(session.connection, &committee)?;
+            store::registry::put_community(session.connection, COMMUNITY, "Bench", "committee", DEFAULT_ZONE)
+        })
+        .await?;
+    store
+        .write(|session| -> Result<(), store::registry::RegistryError> {
+            for site in 0..SITES {
+                let id = format!("site-{site}");
+                let fields = SiteFields {
+                    id: &id,
+                    community: COMMUNITY,
+                    name: &id,
+                    zone: DEFAULT_ZONE,
+                    latitude: None,
+                    longitude: None,
+                };
+                store::registry::put_site(session.connection, &session.registry, &fields)?;
+                for (kind, device) in devices_of(site) {
+                    let fields = DeviceFields {
+                        id: &device,
+                        site: &id,
+                        kind,
+                        name: None,
+                        streams: None,
+                        password: "no login",
+                    };
+                    store::registry::put_device(session.connection, &session.registry, &fields)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    let rows: Vec<_> = (0..HOUSEHOLDS)
+        .map(|household| HouseholdRow {
+            household: format!("h{household}"),
+            building: None,
+            enrolled_from: chrono::NaiveDate::default(),
+            enrolled_until: None,
+            cards: vec![card(household)],
+        })
+        .collect();
+    let key = key.clone();
+    store
+        .write(move |session| -> Result<(), store::roster::ImportError> {
+            let community = session.registry.communities.get(COMMUNITY).map_or(0, |community| community.key);
+            store::roster::import(session.connection, community, &rows, &key).map(drop)
+        })
+        .await?;
+    Ok(())
+}
+
+fn devices_of(site: u64) -> impl Iterator<Item = (DeviceKind, String)> {
+    let bins = (0..BINS_A_SITE).map(move |bin| (DeviceKind::Bin, format!("bin-{site}-{bin}")));
+    bins.chain([(DeviceKind::Camera, format!("camera-{site}"))])
+}
+
+fn card(household: u64) -> String {
+    format!("04{:012x}", household.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
+}
+
+/// One publish of the workload.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    pub topic: String,
+    pub payload: String,
+}
+
+/// Yields `events` publishes of one event each, ending just before `until`.
+pub struct Workload {
+    left: u64,
+    clock: DateTime<Utc>,
+    seqs: Vec<[u64; BINS_A_SITE as usize + 1]>,
+    random: u64,
+    judged: Option<(u64, DateTime<Utc>)>,
+}
+
+impl Workload {
+    pub fn new(events: u64, until: DateTime<Utc>) -> Self {
+        let span = TimeDelta::milliseconds(i64::try_from(events).unwrap_or(i64::MAX) * STEP_MS);
+        let seqs = vec![[0; BINS_A_SITE as usize + 1]; SITES as usize];
+        Self { left: events, clock: until - span, seqs, random: 42, judged: None }
+    }
+
+    fn random(&mut self, below: u64) -> u64 {
+        // Knuth's MMIX generator: the same events in every run, on every machine.
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % below
+    }
+
+    fn publish(&mut self, site: u64, slot: u64, kind: DeviceKind, device: &str, fields: &str) -> Publish {
+        let seq = &mut self.seqs[usize::try_from(site).unwrap_or(0)][usize::try_from(slot).unwrap_or(0)];
+        *seq += 1;
+        let time = (self.clock + TimeDelta::hours(8)).format("%Y-%m-%dT%H:%M:%S%.3f+08:00");
+        Publish {
+            topic: format!("fenlei/v1/site-{site}/{kind}/{device}/event"),
+            payload: format!(r#"{{"boot":1,"seq":{seq},"time":"{time}",{fields}}}"#),
+        }
+    }
+}
+
+/// About 25,000 events a day.
+const STEP_MS: i64 = 3_456;
+
+impl Iterator for Workload {
+    type Item = Publish;
+
+    fn next(&mut self) -> Option<Publish> {
+        self.left = self.left.checked_sub(1)?;
+        self.clock += TimeDelta::milliseconds(STEP_MS);
+        let site = self.random(SITES);
+        let bin = self.random(BINS_A_SITE);
+        let device = format!("bin-{site}-{bin}");
+        if let Some((site, at)) = self.judged.take()
+            && self.clock - at < TimeDelta::seconds(20)
+        {
+            let camera = format!("camera-{site}");
+            let fields = format!(
+                r#""type":"judgement","bin":"bin-{site}-0","verdict":"correct","confidence":0.9{}"#,
+                self.random(10)
+            );
+            return Some(self.publish(site, BINS_A_SITE, DeviceKind::Camera, &camera, &fields));
+        }
+        let fields = match self.random(20) {
+            0 => format!(r#""type":"heartbeat","celsius":2{}.5,"millivolts":3700"#, self.random(10)),
+            1 => format!(r#""type":"fill","stream":"food","percent":{}"#, self.random(101)),
+            _ => {
+                if bin == 0 && self.random(2) == 0 {
+                    self.judged = Some((site, self.clock));
+                }
+                let stream = if bin % 2 == 0 { Stream::Food } else { Stream::Residual };
+                let (grams, household) = (200 + self.random(4_000), self.random(HOUSEHOLDS));
+                format!(r#""type":"deposit","stream":"{stream}","grams":{grams},"card":"{}""#, card(household))
+            }
+        };
+        Some(self.publish(site, bin, DeviceKind::Bin, &device, &fields))
+    }
+}
