@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod clock;
+pub mod config;
 pub mod credentials;
 pub mod domain;
 pub mod ingest;

@@ -1,0 +1,198 @@
+//! The layers that settings come from, each value with its origin, and the mistakes found in them.
+//!
+//! Every value of every layer is checked, also where a later layer replaces it, and no check ends at the
+//! first mistake. No message repeats a value: it may be a secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+
+use toml::de::{DeTable, DeValue};
+
+const PREFIX: &str = "FENLEI__";
+
+/// Where a setting stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    File { name: String, line: Option<usize> },
+    Variable(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, line: Some(line) } => write!(f, "{name}:{line}"),
+            Self::File { name, line: None } => write!(f, "{name}"),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+        }
+    }
+}
+
+/// One mistake, in one sentence with what is allowed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mistake {
+    origin: Origin,
+    what: String,
+}
+
+/// Every mistake of a configuration, a line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mistakes(Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Mistake { origin, what }) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{origin}: {what}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// A value as far as settings need one.
+pub(super) enum Value {
+    Text(String),
+    Integer(i64),
+    /// From the environment, which knows no types.
+    Untyped(String),
+    Other,
+}
+
+impl Value {
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Untyped(text) => Some(text),
+            Self::Integer(_) | Self::Other => None,
+        }
+    }
+
+    pub(super) fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(*number),
+            Self::Untyped(text) => text.parse().ok(),
+            Self::Text(_) | Self::Other => None,
+        }
+    }
+}
+
+struct Setting {
+    origin: Origin,
+    value: Value,
+}
+
+/// All settings by their dotted key, of each the values in the order of the layers: the last one holds.
+#[derive(Default)]
+pub(super) struct Layers {
+    settings: BTreeMap<String, Vec<Setting>>,
+    known: BTreeSet<&'static str>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Layers {
+    pub(super) fn add_file(&mut self, name: &str, text: &str) {
+        let origin = |at: Option<usize>| {
+            let line = at.map(|at| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1);
+            Origin::File { name: name.to_owned(), line }
+        };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let broken: BTreeSet<Origin> = errors.iter().map(|error| origin(error.span().map(|span| span.start))).collect();
+        for error in &errors {
+            // Only the message: the whole error would quote the line, and with it a password.
+            let what = format!("is not TOML here: {}", error.message());
+            self.mistakes.push(Mistake { origin: origin(error.span().map(|span| span.start)), what });
+        }
+        let mut flat = Vec::new();
+        flatten(String::new(), table.get_ref(), &mut flat);
+        for (key, at, value) in flat {
+            let origin = origin(Some(at));
+            // What the parser made of a broken line says nothing.
+            if !broken.contains(&origin) {
+                self.settings.entry(key).or_default().push(Setting { origin, value });
+            }
+        }
+    }
+
+    pub(super) fn add_unreadable_file(&mut self, name: &str, error: &std::io::Error) {
+        let what = format!("cannot be read: {error}");
+        self.mistakes.push(Mistake { origin: Origin::File { name: name.to_owned(), line: None }, what });
+    }
+
+    pub(super) fn add_environment(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        for (name, value) in variables {
+            let name = name.to_string_lossy().into_owned();
+            let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            let key = key.to_ascii_lowercase().replace("__", ".");
+            let value = value.into_string().map_or(Value::Other, Value::Untyped);
+            self.settings.entry(key).or_default().push(Setting { origin: Origin::Variable(name), value });
+        }
+    }
+
+    /// Checks every value of `key`, and answers the one that holds. `None`: there is none, or it is a mistake.
+    /// `parse` answers what is expected where a value is not that.
+    pub(super) fn read<T>(&mut self, key: &'static str, parse: impl Fn(&Value) -> Result<T, String>) -> Option<T> {
+        self.known.insert(key);
+        let mut holds = None;
+        for Setting { origin, value } in self.settings.remove(key).unwrap_or_default() {
+            holds = match parse(&value) {
+                Ok(value) => Some(value),
+                Err(expected) => {
+                    self.mistakes.push(Mistake { origin, what: format!("`{key}` must be {expected}") });
+                    None
+                }
+            };
+        }
+        holds
+    }
+
+    /// Whatever no one has read is unknown. Answers all mistakes, in the order of files, lines and variables.
+    pub(super) fn finish(mut self) -> Mistakes {
+        let sections: BTreeSet<_> = self.known.iter().filter_map(|key| key.split('.').next()).collect();
+        let list = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+        for (key, settings) in std::mem::take(&mut self.settings) {
+            let section = key.split('.').next().unwrap_or_default();
+            let what = if key == section && sections.contains(section) {
+                format!("`{key}` is a section: write [{key}] and its keys below it")
+            } else if sections.contains(section) {
+                let prefix = format!("{section}.");
+                let keys = list(&mut self.known.iter().filter_map(|known| known.strip_prefix(&prefix)));
+                format!("`{key}` is not a known key; [{section}] has: {keys}")
+            } else {
+                format!("`{key}` is not a known key; the sections are: {}", list(&mut sections.iter().copied()))
+            };
+            let mistakes = settings.into_iter().map(|setting| Mistake { origin: setting.origin, what: what.clone() });
+            self.mistakes.extend(mistakes);
+        }
+        self.mistakes.sort();
+        Mistakes(self.mistakes)
+    }
+}
+
+impl Mistakes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Every value below `table` with its dotted key and its place in the text.
+fn flatten(prefix: String, table: &DeTable<'_>, flat: &mut Vec<(String, usize, Value)>) {
+    for (key, value) in table {
+        let at = key.span().start;
+        let key = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        let value = match value.get_ref() {
+            DeValue::Table(table) if !table.is_empty() => {
+                flatten(key, table, flat);
+                continue;
+            }
+            // A section whose keys are all commented out says nothing.
+            DeValue::Table(_) if prefix.is_empty() => continue,
+            DeValue::String(text) => Value::Text(text.to_string()),
+            DeValue::Integer(number) => {
+                i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Integer)
+            }
+            _ => Value::Other,
+        };
+        flat.push((key, at, value));
+    }
+}

@@ -1,0 +1,176 @@
+//! The settings. `config/default.toml` is embedded and is the defaults; a file goes before it, and the
+//! variables `FENLEI__SECTION__KEY` of the environment before both.
+//!
+//! A crate that fills a struct through serde ends at the first mistake; whoever sets up a machine wants all
+//! of them at once, each with its place. So every key is read by itself, and one line here is all it needs.
+
+mod broker_url;
+mod layers;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use broker_url::{BrokerUrl, Login};
+pub use layers::Mistakes;
+use layers::{Layers, Value};
+use tracing_subscriber::EnvFilter;
+
+use crate::store;
+
+/// The documented defaults.
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub http: Http,
+    pub mqtt: Mqtt,
+    pub store: Store,
+    pub privacy: Privacy,
+    pub quarantine: Quarantine,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mqtt {
+    /// Of the embedded broker.
+    pub listen: SocketAddr,
+    /// An external broker instead.
+    pub url: Option<BrokerUrl>,
+    /// The name at an external broker.
+    pub client_id: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The SQLite file.
+    pub path: PathBuf,
+    pub cache_mib: u32,
+    pub readers: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Privacy {
+    pub card_key_file: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Quarantine {
+    pub max_per_device: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// In the form of [`EnvFilter`].
+    pub filter: String,
+}
+
+impl Config {
+    /// The defaults, `file`, and the environment of this process.
+    pub fn load(file: Option<&Path>) -> Result<Self, Mistakes> {
+        Self::from_layers(file, std::env::vars_os())
+    }
+
+    /// The defaults, `file`, and the `FENLEI__` variables among `environment`.
+    pub fn from_layers(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Mistakes> {
+        let mut layers = Layers::default();
+        layers.add_file("config/default.toml", DEFAULT);
+        if let Some(file) = file {
+            let name = file.display().to_string();
+            match std::fs::read_to_string(file) {
+                Ok(text) => layers.add_file(&name, &text),
+                Err(error) => layers.add_unreadable_file(&name, &error),
+            }
+        }
+        layers.add_environment(environment.into_iter());
+        let config = Self::read(&mut layers);
+        let mistakes = layers.finish();
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(mistakes),
+        }
+    }
+
+    fn read(layers: &mut Layers) -> Option<Self> {
+        // Every key is read before the first `?`: no mistake hides another.
+        let http_listen = layers.read("http.listen", address);
+        let mqtt_listen = layers.read("mqtt.listen", address);
+        let url = layers.read("mqtt.url", |value| BrokerUrl::parse(value.text().unwrap_or_default()));
+        let client_id = layers.read("mqtt.client_id", client_id);
+        let path = layers.read("store.url", sqlite_path);
+        let cache_mib = layers.read("store.cache_mib", |value| integer(value, 1, 65_536));
+        let readers = layers.read("store.readers", |value| integer(value, 1, 64));
+        let card_key_file = layers.read("privacy.card_key_file", file_path);
+        let max_per_device = layers.read("quarantine.max_per_device", |value| integer(value, 1, 1_000_000));
+        let filter = layers.read("log.filter", log_filter);
+        Some(Self {
+            http: Http { listen: http_listen? },
+            mqtt: Mqtt { listen: mqtt_listen?, url, client_id: client_id? },
+            store: Store { path: path?, cache_mib: cache_mib?, readers: readers? as usize },
+            privacy: Privacy { card_key_file: card_key_file? },
+            quarantine: Quarantine { max_per_device: max_per_device? },
+            log: Log { filter: filter? },
+        })
+    }
+
+    pub fn store_options(&self) -> store::Options {
+        store::Options {
+            path: self.store.path.clone(),
+            cache_mib: self.store.cache_mib,
+            readers: self.store.readers,
+            quarantine_cap: self.quarantine.max_per_device,
+        }
+    }
+}
+
+fn address(value: &Value) -> Result<SocketAddr, String> {
+    let address = value.text().and_then(|text| text.parse().ok());
+    address.ok_or_else(|| "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"".to_owned())
+}
+
+fn integer(value: &Value, least: u32, most: u32) -> Result<u32, String> {
+    let number = value.integer().and_then(|number| u32::try_from(number).ok());
+    let number = number.filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("a whole number from {least} to {most}"))
+}
+
+fn client_id(value: &Value) -> Result<String, String> {
+    let fits = |text: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+    };
+    let id = value.text().filter(fits);
+    id.map(str::to_owned).ok_or_else(|| "a text of 1 to 64 of A-Z a-z 0-9 _ -".to_owned())
+}
+
+fn sqlite_path(value: &Value) -> Result<PathBuf, String> {
+    let text = value.text().unwrap_or_default();
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err("sqlite:PATH: this build stores in SQLite only".to_owned());
+    }
+    // SQLite would take `:memory:` and `file:` for something else than a file of that name.
+    let special = |path: &&str| path.is_empty() || path.starts_with([':', '?']) || path.starts_with("file:");
+    let path = text.strip_prefix("sqlite:").filter(|path| !special(path) && !path.starts_with("//"));
+    path.map(PathBuf::from)
+        .ok_or_else(|| "sqlite:PATH, such as \"sqlite:fenlei.db\" or \"sqlite:/var/lib/fenlei/fenlei.db\"".to_owned())
+}
+
+fn file_path(value: &Value) -> Result<PathBuf, String> {
+    let path = value.text().filter(|text| !text.is_empty());
+    path.map(PathBuf::from).ok_or_else(|| "the path of a file".to_owned())
+}
+
+fn log_filter(value: &Value) -> Result<String, String> {
+    let filter = value.text().filter(|text| !text.is_empty() && EnvFilter::try_new(text).is_ok());
+    filter.map(str::to_owned).ok_or_else(|| {
+        "error, warn, info, debug or trace, or such levels by part, as in \"info,fenlei::ingest=debug\"".to_owned()
+    })
+}

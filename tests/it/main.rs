@@ -1,0 +1,3 @@
+//! The tests that use Fenlei from outside, in one binary.
+
+mod config;
