@@ -63,16 +63,31 @@ const MAX_CACHED_CARDS: usize = 200_000;
 /// A device's incarnation before it is registered: what it sends is refused, but receipted all the same.
 const UNREGISTERED: u32 = 0;
 
+/// What the writer remembers between transactions; dropped whenever one fails.
+#[derive(Default)]
+pub struct Memory {
+    pub boots: Boots,
+    pub cards: CardIds,
+    pub waiting: Waiting,
+}
+
+impl Memory {
+    pub fn load(connection: &Connection) -> Result<Self, StoreError> {
+        Ok(Self { waiting: Waiting::load(connection)?, ..Self::default() })
+    }
+}
+
 /// One transaction's intake.
 pub struct Intake<'a> {
-    pub connection: &'a Connection,
-    pub registry: &'a Registry,
-    pub rollups: &'a mut Rollups,
-    pub boots: &'a mut Boots,
-    pub cards: &'a mut CardIds,
-    pub waiting: &'a mut Waiting,
-    pub tally: &'a mut Tally,
-    pub quarantine_cap: u32,
+    connection: &'a Connection,
+    registry: &'a Registry,
+    rollups: &'a mut Rollups,
+    boots: &'a mut Boots,
+    cards: &'a mut CardIds,
+    waiting: &'a mut Waiting,
+    ledger: ledger::Appender<'a>,
+    quarantine_cap: u32,
+    tally: Tally,
 }
 
 /// A device with its place, as the registry has it.
@@ -84,6 +99,34 @@ struct Placed<'a> {
 }
 
 impl<'a> Intake<'a> {
+    pub fn begin(
+        connection: &'a Connection,
+        registry: &'a Registry,
+        rollups: &'a mut Rollups,
+        memory: &'a mut Memory,
+        quarantine_cap: u32,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection,
+            registry,
+            rollups,
+            boots: &mut memory.boots,
+            cards: &mut memory.cards,
+            waiting: &mut memory.waiting,
+            ledger: ledger::Appender::new(connection)?,
+            quarantine_cap,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Writes what was gathered. Nothing of it is in the file before.
+    pub fn finish(self) -> Result<Tally, StoreError> {
+        self.boots.flush(self.connection)?;
+        self.waiting.flush(self.connection)?;
+        self.rollups.flush(self.connection)?;
+        Ok(self.tally)
+    }
+
     pub fn take_in(&mut self, inbound: &Inbound) -> Result<Committed, StoreError> {
         match &inbound.what {
             What::Events { from, elements } => self.events(from, elements, inbound.received),
@@ -231,7 +274,7 @@ impl<'a> Intake<'a> {
             self.rollups.deposit(&counts, &classified, 1);
             counted = Some(());
         }
-        let id = ledger::append(self.connection, &row)?;
+        let id = self.ledger.append(&row)?;
         self.boots.put_row(self.connection, boot, event.seq, id)?;
         self.rollups.ledger_row(site.key, id, event.time);
         if device.kind == DeviceKind::Bin {

@@ -1,7 +1,7 @@
 //! The ledger's rows: writing an event, reading it back as it was.
 
 use fenlei_wire::vocabulary::{EventType, Stream, Timing, Verdict};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,43 +20,51 @@ pub struct NewRow<'a> {
     pub timing: Option<Timing>,
 }
 
-pub fn append(connection: &Connection, row: &NewRow<'_>) -> Result<i64, StoreError> {
-    let event = row.event;
-    let (mut stream, mut grams, mut verdict, mut detail) = (None, None, None, None);
-    match &event.body {
-        Body::Deposit(deposit) => {
-            stream = Some(deposit.stream);
-            grams = Some(deposit.grams);
-            verdict = deposit.verdict;
-            detail = deposit.reason.as_ref().map(|reason| serde_json::json!({ "reason": reason }).to_string());
-        }
-        Body::Emptied(emptied) => {
-            stream = Some(emptied.stream);
-            grams = Some(emptied.grams);
-        }
-        body => {
-            let fields = body.fields();
-            detail = (!fields.is_empty()).then(|| serde_json::Value::Object(fields).to_string());
-        }
+/// Writes rows; prepared once for each transaction, since it runs for each event.
+pub struct Appender<'a>(CachedStatement<'a>);
+
+impl<'a> Appender<'a> {
+    pub fn new(connection: &'a Connection) -> Result<Self, StoreError> {
+        Ok(Self(connection.prepare_cached(
+            "INSERT INTO ledger (boot, seq, time, lag, type, unsynced, stream, grams, card, timing, verdict, detail)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?))
     }
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO ledger (boot, seq, time, lag, type, unsynced, stream, grams, card, timing, verdict, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    )?;
-    Ok(insert.insert((
-        row.boot.0,
-        to_i64(event.seq),
-        event.time,
-        row.received - event.time,
-        event.body.event_type().code(),
-        event.unsynced.then_some(1),
-        stream.map(Stream::code),
-        grams,
-        row.card.map(|card| card.0),
-        row.timing.map(Timing::code),
-        verdict.map(Verdict::code),
-        detail,
-    ))?)
+
+    pub fn append(&mut self, row: &NewRow<'_>) -> Result<i64, StoreError> {
+        let event = row.event;
+        let (mut stream, mut grams, mut verdict, mut detail) = (None, None, None, None);
+        match &event.body {
+            Body::Deposit(deposit) => {
+                stream = Some(deposit.stream);
+                grams = Some(deposit.grams);
+                verdict = deposit.verdict;
+                detail = deposit.reason.as_ref().map(|reason| serde_json::json!({ "reason": reason }).to_string());
+            }
+            Body::Emptied(emptied) => {
+                stream = Some(emptied.stream);
+                grams = Some(emptied.grams);
+            }
+            body => {
+                let fields = body.fields();
+                detail = (!fields.is_empty()).then(|| serde_json::Value::Object(fields).to_string());
+            }
+        }
+        Ok(self.0.insert((
+            row.boot.0,
+            to_i64(event.seq),
+            event.time,
+            row.received - event.time,
+            event.body.event_type().code(),
+            event.unsynced.then_some(1),
+            stream.map(Stream::code),
+            grams,
+            row.card.map(|card| card.0),
+            row.timing.map(Timing::code),
+            verdict.map(Verdict::code),
+            detail,
+        ))?)
+    }
 }
 
 /// The id of the last row, 0 where there is none.

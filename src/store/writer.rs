@@ -8,9 +8,7 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::boots::Boots;
-use super::intake::{CardIds, Committed, Intake, Tally};
-use super::matching::Waiting;
+use super::intake::{Committed, Intake, Memory, Tally};
 use super::rollups::Rollups;
 use super::{StoreError, ledger, registry};
 use crate::domain::inbound::Inbound;
@@ -99,51 +97,14 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Takes in a publish within this transaction.
-    pub fn take_in(&mut self, inbound: &Inbound) -> Result<Committed, StoreError> {
-        let mut tally = Tally::default();
-        let mut intake = Intake {
-            connection: self.connection,
-            registry: &self.registry,
-            rollups: self.rollups,
-            boots: &mut self.memory.boots,
-            cards: &mut self.memory.cards,
-            waiting: &mut self.memory.waiting,
-            tally: &mut tally,
-            quarantine_cap: self.quarantine_cap,
-        };
-        let committed = intake.take_in(inbound)?;
-        self.memory.boots.flush(self.connection)?;
-        self.memory.waiting.flush(self.connection)?;
-        Ok(committed)
-    }
-
-    /// Tries a quarantined event again; its seq was used up when it was refused.
+    /// Tries a quarantined event again; its seq was used up when it was refused. `false`: refused again.
     pub fn retry(&mut self, inbound: &Inbound) -> Result<bool, StoreError> {
-        let mut tally = Tally::default();
-        let mut intake = Intake {
-            connection: self.connection,
-            registry: &self.registry,
-            rollups: self.rollups,
-            boots: &mut self.memory.boots,
-            cards: &mut self.memory.cards,
-            waiting: &mut self.memory.waiting,
-            tally: &mut tally,
-            quarantine_cap: self.quarantine_cap,
-        };
+        let mut intake =
+            Intake::begin(self.connection, &self.registry, self.rollups, self.memory, self.quarantine_cap)?;
         let accepted = intake.retry(inbound)?;
-        self.memory.boots.flush(self.connection)?;
-        self.memory.waiting.flush(self.connection)?;
+        intake.finish()?;
         Ok(accepted)
     }
-}
-
-/// What the writer remembers between transactions; dropped whenever one fails.
-#[derive(Default)]
-struct Memory {
-    boots: Boots,
-    cards: CardIds,
-    waiting: Waiting,
 }
 
 pub struct Writer {
@@ -166,7 +127,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (health, _) = watch::channel(Health::default());
         let data_version = data_version(&connection)?;
-        let memory = Memory { waiting: Waiting::load(&connection)?, ..Memory::default() };
+        let memory = Memory::load(&connection)?;
         let rollups = Rollups::default();
         Ok(Self { connection, registry, data_version, committed, health, memory, rollups, quarantine_cap })
     }
@@ -242,29 +203,17 @@ impl Writer {
     /// Stores publishes in one transaction.
     fn store(&mut self, inbounds: &[Inbound]) -> Result<(Vec<Committed>, Tally), StoreError> {
         let registry = self.registry.load_full();
-        let mut tally = Tally::default();
         let outcome: Result<_, StoreError> = (|| {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
-            let mut intake = Intake {
-                connection: &self.connection,
-                registry: &registry,
-                rollups: &mut self.rollups,
-                boots: &mut self.memory.boots,
-                cards: &mut self.memory.cards,
-                waiting: &mut self.memory.waiting,
-                tally: &mut tally,
-                quarantine_cap: self.quarantine_cap,
-            };
+            let (connection, memory) = (&self.connection, &mut self.memory);
+            let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
             let committed =
                 inbounds.iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
-            self.memory.boots.flush(&self.connection)?;
-            self.memory.waiting.flush(&self.connection)?;
-            self.rollups.flush(&self.connection)?;
+            let tally = intake.finish()?;
             self.connection.execute_batch("COMMIT")?;
-            Ok(committed)
+            Ok((committed, tally))
         })();
-        let committed = self.finish(outcome)?;
-        Ok((committed, tally))
+        self.finish(outcome)
     }
 
     /// Runs `work` in a transaction and reloads the registry if it changed that.
@@ -309,7 +258,7 @@ impl Writer {
                     self.connection.execute_batch("ROLLBACK").map_err(StoreError::from)?;
                 }
                 self.rollups = Rollups::default();
-                self.memory = Memory { waiting: Waiting::load(&self.connection)?, ..Memory::default() };
+                self.memory = Memory::load(&self.connection)?;
                 Err(error)
             }
         }

@@ -1,0 +1,46 @@
+//! What happens by itself. Each job is idempotent, takes no input and runs on a timer, so a restart is
+//! nothing special.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::store::{Store, StoreError, quarantine, states};
+
+/// How far the online spans may be off after a crash.
+const ALIVE_EVERY: Duration = Duration::from_secs(30);
+const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Runs all jobs until `stop`.
+pub async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
+    tokio::join!(
+        every(ALIVE_EVERY, &stop, "alive", || {
+            let now = clock.now().timestamp_millis();
+            store.write(move |session| states::alive(session.connection, now))
+        }),
+        every(FORGET_EVERY, &stop, "forget", || {
+            let now = clock.now().timestamp_millis();
+            store.write(move |session| quarantine::forget_raw(session.connection, now).map(drop))
+        }),
+    );
+}
+
+async fn every<F: Future<Output = Result<(), StoreError>>>(
+    period: Duration,
+    stop: &CancellationToken,
+    name: &str,
+    mut job: impl FnMut() -> F,
+) {
+    let mut timer = tokio::time::interval(period);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = timer.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = job().await {
+            tracing::warn!(job = name, %error, "a job failed; it runs again at its next time");
+        }
+    }
+}

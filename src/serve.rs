@@ -1,0 +1,156 @@
+//! The whole backend in one process: store, broker, pipeline, jobs, web. What `fenlei serve` runs, and
+//! what the tests and the demo start.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::ingest::Ingest;
+use crate::mqtt::embedded::Broker;
+use crate::mqtt::receipts::Receipts;
+use crate::mqtt::{Message, Publisher, Sink, external};
+use crate::store::{Store, registry, states};
+use crate::{card_key, jobs, web};
+
+/// How long what is under way may take when the backend stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A running backend.
+pub struct Running {
+    pub http: SocketAddr,
+    /// Of the embedded broker.
+    pub mqtt: Option<SocketAddr>,
+    pub store: Store,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    broker: Option<Broker>,
+}
+
+/// Starts everything; comes back once HTTP and, if embedded, MQTT accept connections.
+pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Running> {
+    let card_key = card_key::load_or_create(&config.privacy.card_key_file)?;
+    let store = Store::open(&config.store_options())
+        .with_context(|| format!("`store.url`: sqlite:{}", config.store.path.display()))?;
+    let fingerprint = card_key.fingerprint();
+    let now = clock.now().timestamp_millis();
+    store
+        .write(move |session| {
+            registry::check_card_key(session.connection, &fingerprint)?;
+            states::begin(session.connection, now)
+        })
+        .await?;
+
+    let stop = CancellationToken::new();
+    let mut tasks = Vec::new();
+    let receipts = Receipts::default();
+    let sink: Arc<dyn Sink> = Arc::new(Ingest {
+        store: store.clone(),
+        clock: clock.clone(),
+        card_key: card_key.clone(),
+        receipts: receipts.clone(),
+    });
+    let mqtt_ready = Arc::new(AtomicBool::new(false));
+    let (broker, publisher) = match &config.mqtt.url {
+        None => {
+            let reading = store.clone();
+            let broker = Broker::start(config.mqtt.listen, Arc::new(move || reading.registry()), sink)
+                .await
+                .with_context(|| format!("`mqtt.listen` = \"{}\" cannot be used", config.mqtt.listen))?;
+            mqtt_ready.store(true, Ordering::Relaxed);
+            let publisher = Publisher::Embedded(broker.router.clone());
+            (Some(broker), publisher)
+        }
+        Some(url) => {
+            let options = external::Options {
+                host: url.host.clone(),
+                port: url.port,
+                credentials: url.login.clone().map(|login| (login.user, login.password)),
+                client_id: config.mqtt.client_id.clone(),
+            };
+            let (connected, mut connection) = watch::channel(false);
+            let (outbox, waiting) = external::outbox();
+            tasks.push(tokio::spawn(external::receive(options.clone(), sink, connected, stop.clone())));
+            tasks.push(tokio::spawn(external::publish(options, waiting, stop.clone())));
+            let ready = Arc::clone(&mqtt_ready);
+            tasks.push(tokio::spawn(async move {
+                while connection.changed().await.is_ok() {
+                    ready.store(*connection.borrow_and_update(), Ordering::Relaxed);
+                }
+            }));
+            (None, Publisher::External(outbox))
+        }
+    };
+    tasks.push(until(&stop, receipts.run(publisher.clone())));
+    tasks.push(tokio::spawn(jobs::run(store.clone(), clock.clone(), stop.clone())));
+
+    let listener = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("`http.listen` = \"{}\" cannot be used", config.http.listen))?;
+    let http = listener.local_addr()?;
+    let app = web::App {
+        store: store.clone(),
+        clock,
+        card_key,
+        ready: Arc::new(move || mqtt_ready.load(Ordering::Relaxed)),
+        on_secret_changed: Arc::new(move |device, replaced| {
+            let publisher = publisher.clone();
+            tokio::spawn(async move {
+                publisher.disconnect(&device.device).await;
+                if replaced {
+                    // The old hardware's retained word must not outlive it: its boots may be higher than the new one's.
+                    let topic = device.topic(fenlei_wire::vocabulary::Channel::State);
+                    publisher.publish(Message { topic, payload: Vec::new(), retain: true }).await;
+                }
+            });
+        }),
+    };
+    let router = web::router(app);
+    let serving = stop.clone();
+    tasks.push(tokio::spawn(async move {
+        if let Err(error) = web::serve(listener, router, serving).await {
+            tracing::error!(%error, "the HTTP server ended");
+        }
+    }));
+    let mqtt = broker.as_ref().map(|broker| broker.address);
+    tracing::info!(%http, mqtt = ?mqtt, "Fenlei is running");
+    Ok(Running { http, mqtt, store, stop, tasks, broker })
+}
+
+fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = work => {}
+            () = stop.cancelled() => {}
+        }
+    })
+}
+
+impl Running {
+    /// Stops taking anything in, finishes what is under way, within a bound.
+    pub async fn stop(self) {
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+        self.stop.cancel();
+        let finish = async {
+            for task in self.tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a task ended badly");
+                }
+            }
+        };
+        if tokio::time::timeout(DRAIN, finish).await.is_err() {
+            tracing::warn!("not everything stopped in time");
+        }
+    }
+}
