@@ -1,4 +1,5 @@
 //! What `fenlei bench` measures, each beside its reference in the same run.
 
+pub mod broker;
 pub mod pipeline;
 pub mod workload;
