@@ -19,7 +19,7 @@ use super::card::{CardHash, CardKey};
 use super::event::{Alarm, Body, Deposit, Display, Door, Emptied, Event, Executed, Fill, Heartbeat, Judged};
 use super::event::{Judgement, Lost, Sighting};
 use super::marks::is_seq;
-use super::quarantine::{CARD_HASH, Content, Fields, read_hash};
+use super::quarantine::{CARD_HASH, Cards, Content, Fields, read_hash};
 use super::refusal::{Reason, Refusal};
 
 /// How far an event may be stamped ahead of its arrival, in milliseconds.
@@ -49,11 +49,12 @@ pub struct Refused {
 /// The elements of the payload of an `event` publish that arrived at `received` (Unix milliseconds).
 pub fn decode(payload: &[u8], received: i64, key: &CardKey) -> Vec<Element> {
     let whole = |refusal| vec![Element::Refused(Refused { refusal, name: None, content: Content::raw(payload) })];
+    let cards = Cards::Clear(key);
     let Ok(text) = std::str::from_utf8(payload) else {
         return whole(Refusal::new(Reason::NotJson, "the payload is not UTF-8"));
     };
     if !text.trim_start().starts_with('[') {
-        let element = bounded(text, payload.len(), received, key);
+        let element = bounded(text, payload.len(), received, cards);
         let refused = matches!(element, Element::Refused(_));
         return if refused && serde_json::from_str::<IgnoredAny>(text).is_err() {
             whole(Refusal::new(Reason::NotJson, "the payload is not JSON"))
@@ -67,43 +68,50 @@ pub fn decode(payload: &[u8], received: i64, key: &CardKey) -> Vec<Element> {
             whole(Refusal::new(Reason::NotAnEvent, "the array is empty: it takes 1 to 500 events"))
         }
         Ok(elements) => {
-            let within = elements.iter().take(MAX_BATCH).map(|one| bounded(one.get(), payload.len(), received, key));
+            let within = elements.iter().take(MAX_BATCH).map(|one| bounded(one.get(), payload.len(), received, cards));
             let refusal = || Refusal::new(Reason::TooMany, "beyond the 500th event of an array");
-            let beyond = elements.iter().skip(MAX_BATCH).map(|one| refuse(one.get(), refusal(), key, false));
+            let beyond = elements.iter().skip(MAX_BATCH).map(|one| refuse(one.get(), refusal(), cards));
             within.chain(beyond).collect()
         }
     }
 }
 
 /// An event that was refused before, read again from what was kept of it.
-pub fn decode_kept(fields: &serde_json::Map<String, Value>, received: i64, key: &CardKey) -> Element {
+pub fn decode_kept(fields: &serde_json::Map<String, Value>, received: i64) -> Element {
     let text = Value::Object(fields.clone()).to_string();
-    match event(&text, received, key, true) {
+    match event(&text, received, Cards::Hashed) {
         Ok(event) => Element::Event(event),
-        Err(refusal) => refuse(&text, refusal, key, true),
+        Err(refusal) => refuse(&text, refusal, Cards::Hashed),
     }
 }
 
-fn bounded(text: &str, publish_bytes: usize, received: i64, key: &CardKey) -> Element {
-    if publish_bytes > MAX_PAYLOAD {
-        return refuse(text, Refusal::new(Reason::TooLarge, "the publish is larger than 256 KiB"), key, false);
+/// What an element says, whenever it came: the event it is, or would have been in time. `None`: it is none.
+pub fn said(content: &Content) -> Option<Event> {
+    let Content::Fields(fields) = content else { return None };
+    let stamped = fields.get("time").and_then(Value::as_str).and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    match decode_kept(fields, stamped.map_or(0, |time| time.timestamp_millis())) {
+        Element::Event(event) => Some(event),
+        Element::Refused(_) => None,
     }
-    match event(text, received, key, false) {
+}
+
+fn bounded(text: &str, publish_bytes: usize, received: i64, cards: Cards<'_>) -> Element {
+    if publish_bytes > MAX_PAYLOAD {
+        return refuse(text, Refusal::new(Reason::TooLarge, "the publish is larger than 256 KiB"), cards);
+    }
+    match event(text, received, cards) {
         Ok(event) => Element::Event(event),
-        Err(refusal) => refuse(text, refusal, key, false),
+        Err(refusal) => refuse(text, refusal, cards),
     }
 }
 
 /// What is kept of an element that cannot be accepted.
-fn refuse(text: &str, refusal: Refusal, key: &CardKey, trusted: bool) -> Element {
-    match serde_json::from_str::<Fields>(text) {
-        Ok(fields) => {
-            let name = fields.name();
-            Element::Refused(Refused { refusal, name, content: fields.into_content(key, trusted) })
-        }
+fn refuse(text: &str, refusal: Refusal, cards: Cards<'_>) -> Element {
+    Element::Refused(match Fields::read(text) {
+        Some(fields) => Refused { refusal, name: fields.name(), content: fields.into_content(cards) },
         // JSON of a shape that no event has. Its bytes may hold a card in the clear, so they are not kept.
-        Err(_) => Element::Refused(Refused { refusal, name: None, content: Content::Fields(serde_json::Map::new()) }),
-    }
+        None => Refused { refusal, name: None, content: Content::Fields(serde_json::Map::new()) },
+    })
 }
 
 #[derive(Deserialize)]
@@ -131,7 +139,7 @@ struct DepositFields<'a> {
     reason: Option<String>,
 }
 
-fn event(text: &str, received: i64, key: &CardKey, trusted: bool) -> Result<Event, Refusal> {
+fn event(text: &str, received: i64, cards: Cards<'_>) -> Result<Event, Refusal> {
     if !text.trim_start().starts_with('{') {
         return Err(Refusal::new(Reason::NotAnEvent, "an event is a JSON object"));
     }
@@ -143,7 +151,7 @@ fn event(text: &str, received: i64, key: &CardKey, trusted: bool) -> Result<Even
         Some(_) => return Err(invalid("clock", "\"unsynced\", or absent")),
     };
     let time = if unsynced { received } else { stamped(head.time.as_deref(), received)? };
-    let body = body(text, head.r#type, key, trusted)?;
+    let body = body(text, head.r#type, cards)?;
     if let Body::Lost(lost) = &body {
         require(lost.of_boot <= head.boot, "of_boot", "the boot of this event or an earlier one")?;
         let before_itself = lost.of_boot < head.boot || lost.to < head.seq;
@@ -166,9 +174,9 @@ fn stamped(time: Option<&str>, received: i64) -> Result<i64, Refusal> {
     }
 }
 
-fn body(text: &str, event_type: EventType, key: &CardKey, trusted: bool) -> Result<Body, Refusal> {
+fn body(text: &str, event_type: EventType, cards: Cards<'_>) -> Result<Body, Refusal> {
     Ok(match event_type {
-        EventType::Deposit => Body::Deposit(deposit(text, key, trusted)?),
+        EventType::Deposit => Body::Deposit(deposit(text, cards)?),
         EventType::Fill => {
             let fill: Fill = fields(text)?;
             require((0.0..=100.0).contains(&fill.percent), "percent", "a number from 0 to 100")?;
@@ -218,14 +226,16 @@ fn body(text: &str, event_type: EventType, key: &CardKey, trusted: bool) -> Resu
     })
 }
 
-fn deposit(text: &str, key: &CardKey, trusted: bool) -> Result<Deposit, Refusal> {
+fn deposit(text: &str, cards: Cards<'_>) -> Result<Deposit, Refusal> {
     let fields: DepositFields<'_> =
         serde_json::from_str(text).map_err(|error| explain::<DepositOwned>(text, &error))?;
     require(fields.grams <= MAX_GRAMS, "grams", EXPECTED_GRAMS)?;
     let card = fields.card.filter(|card| !card.is_empty());
     require(card.as_ref().is_none_or(|card| card.len() <= MAX_CARD_BYTES), "card", "at most 64 bytes")?;
-    let kept = if trusted { read_hash(fields.card_hash.as_ref()) } else { None };
-    let card: Option<CardHash> = card.map(|card| key.hash(&card)).or(kept);
+    let card: Option<CardHash> = match cards {
+        Cards::Clear(key) => card.map(|card| key.hash(&card)),
+        Cards::Hashed => read_hash(fields.card_hash.as_ref()),
+    };
     let mut reason = fields.reason;
     cut(&mut reason);
     Ok(Deposit { stream: fields.stream, grams: fields.grams, card, verdict: fields.verdict, reason })
