@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use super::card::{CardHash, CardKey};
 use super::event::{Alarm, Body, Deposit, Display, Door, Emptied, Event, Executed, Fill, Heartbeat, Judged};
-use super::event::{Judgement, Lost, Sighting};
+use super::event::{Judgement, Lost, NOTHING_JUDGED, Sighting};
 use super::marks::is_seq;
 use super::quarantine::{CARD_HASH, Cards, Content, Fields, read_hash};
 use super::refusal::{Reason, Refusal};
@@ -303,8 +303,8 @@ fn explain<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> Refusa
     if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
         return Refusal::new(Reason::MissingField, format!("`{field}` is missing"));
     }
-    if message.contains("enum Judged") {
-        return Refusal::new(Reason::MissingField, "`deposit` (with device, boot and seq) or `bin` is missing");
+    if message.contains(NOTHING_JUDGED) {
+        return Refusal::new(Reason::MissingField, NOTHING_JUDGED);
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let path = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {

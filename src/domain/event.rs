@@ -99,6 +99,7 @@ pub struct Alarm {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "JudgementFields")]
 pub struct Judgement {
     pub verdict: Verdict,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,8 +110,34 @@ pub struct Judgement {
     pub judged: Judged,
 }
 
+/// As it is read. Flattening would read unknown fields too, and stumble over what must be ignored.
+#[derive(Deserialize)]
+struct JudgementFields {
+    verdict: Verdict,
+    #[serde(default)]
+    reason: Option<Reason>,
+    #[serde(default)]
+    confidence: Option<f64>,
+    #[serde(default)]
+    deposit: Option<DepositRef>,
+    #[serde(default)]
+    bin: Option<String>,
+}
+
+/// What a judgement without a target is told.
+pub const NOTHING_JUDGED: &str = "`deposit` (with device, boot and seq) or `bin` is missing";
+
+impl TryFrom<JudgementFields> for Judgement {
+    type Error = &'static str;
+
+    fn try_from(fields: JudgementFields) -> Result<Self, Self::Error> {
+        let judged = fields.deposit.map(Judged::Deposit).or(fields.bin.map(Judged::Bin)).ok_or(NOTHING_JUDGED)?;
+        Ok(Self { verdict: fields.verdict, reason: fields.reason, confidence: fields.confidence, judged })
+    }
+}
+
 /// What a camera judges.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Judged {
     #[serde(rename = "deposit")]
     Deposit(DepositRef),
