@@ -23,9 +23,7 @@ impl Day {
     }
 
     pub fn date(self) -> NaiveDate {
-        NaiveDate::default()
-            .checked_add_signed(Duration::days(self.0.into()))
-            .unwrap_or(NaiveDate::MAX)
+        NaiveDate::default().checked_add_signed(Duration::days(self.0.into())).unwrap_or(NaiveDate::MAX)
     }
 
     pub fn next(self) -> Self {
@@ -59,9 +57,13 @@ pub fn opens_at(zone: Tz, date: NaiveDate, minute: u16) -> DateTime<Utc> {
     resolve(zone, date, minute, Occurrence::First)
 }
 
-/// When a span that closes at `minute` of `date` (1440: midnight) ends: the last time the wall clock shows it.
+/// When a span that closes at `minute` of `date` (1440: midnight) ends: its last minute, the last time the wall clock
+/// shows it, is over. The closing minute itself may come a second time, long after the span.
 pub fn closes_at(zone: Tz, date: NaiveDate, minute: u16) -> DateTime<Utc> {
-    resolve(zone, date, minute, Occurrence::Last)
+    let last = minute.saturating_sub(1);
+    let begins = resolve(zone, date, last, Occurrence::Last);
+    // Where the clock skips the last minute, the span ends with the skip.
+    if local(zone, begins.timestamp_millis()).minute == last { begins + Duration::minutes(1) } else { begins }
 }
 
 #[derive(Clone, Copy)]
@@ -121,5 +123,8 @@ mod tests {
         assert_eq!(opens_at(berlin, date("2026-10-25"), 150), utc("2026-10-25T00:30:00Z"));
         assert_eq!(closes_at(berlin, date("2026-10-25"), 150), utc("2026-10-25T01:30:00Z"));
         assert_eq!(closes_at(berlin, date("2026-10-24"), 1440), utc("2026-10-24T22:00:00Z"));
+        // 02:00 comes twice, 01:59 once: a span until 02:00 ends at the first.
+        assert_eq!(closes_at(berlin, date("2026-10-25"), 120), utc("2026-10-25T00:00:00Z"));
+        assert_eq!(closes_at(berlin, date("2026-03-29"), 150), utc("2026-03-29T01:00:00Z"));
     }
 }

@@ -15,9 +15,7 @@ use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry, Site};
 use crate::domain::roster::CardId;
 use crate::domain::schedule::Opening;
-use crate::domain::statistics::{
-    CardCount, Counts, Opportunity, Place, StreamCount, TimingCounts, VerdictCounts,
-};
+use crate::domain::statistics::{CardCount, Counts, Opportunity, Place, StreamCount, TimingCounts, VerdictCounts};
 use crate::domain::zone::{Day, closes_at, opens_at};
 
 /// Everything that the figures of `community` for `span` are computed from.
@@ -129,7 +127,9 @@ fn opportunities(
             }
             let closes = closes_at(site.zone, date, opening.close);
             let opens = opens_at(site.zone, date, opening.open);
-            *observed = closes <= now
+            // A window that the clock skips never was: nobody can have been there.
+            *observed = opens < closes
+                && closes <= now
                 && (reported(&presence, day, opening)
                     || online.iter().any(|(since, until)| {
                         *since <= opens.timestamp_millis() && closes.timestamp_millis() <= *until
