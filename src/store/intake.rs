@@ -71,12 +71,6 @@ pub struct Memory {
     pub waiting: Waiting,
 }
 
-impl Memory {
-    pub fn load(connection: &Connection) -> Result<Self, StoreError> {
-        Ok(Self { waiting: Waiting::load(connection)?, ..Self::default() })
-    }
-}
-
 /// One transaction's intake.
 pub struct Intake<'a> {
     connection: &'a Connection,

@@ -29,17 +29,21 @@ pub struct Judgement {
 #[derive(Debug, Default)]
 pub struct Waiting {
     /// How many judgements wait for a deposit of the bin.
-    bins: HashMap<i64, u64>,
+    bins: Option<HashMap<i64, u64>>,
     deposits: BTreeMap<(i64, i64), Vec<u8>>,
 }
 
 impl Waiting {
-    pub fn load(connection: &Connection) -> Result<Self, StoreError> {
-        let mut select = connection.prepare_cached("SELECT bin, count(*) FROM waiting_judgement GROUP BY bin")?;
-        let bins = select
-            .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
-            .collect::<Result<_, _>>()?;
-        Ok(Self { bins, deposits: BTreeMap::new() })
+    /// How many judgements wait for each bin; read when it is first asked for.
+    fn bins(&mut self, connection: &Connection) -> Result<&mut HashMap<i64, u64>, StoreError> {
+        if self.bins.is_none() {
+            let mut select = connection.prepare_cached("SELECT bin, count(*) FROM waiting_judgement GROUP BY bin")?;
+            let bins = select
+                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
+                .collect::<Result<_, _>>()?;
+            self.bins = Some(bins);
+        }
+        Ok(self.bins.get_or_insert_default())
     }
 
     /// Notes where a deposit lies; written by [`Waiting::flush`].
@@ -65,7 +69,8 @@ impl Waiting {
     pub fn nearest(&self, connection: &Connection, bin: i64, time: i64) -> Result<Option<i64>, StoreError> {
         let mut candidates = Vec::new();
         let buckets = (time - REACH_MS).div_euclid(BUCKET_MS)..=(time + REACH_MS).div_euclid(BUCKET_MS);
-        let mut select = connection.prepare_cached("SELECT entries FROM deposit_time WHERE bin = ?1 AND bucket = ?2")?;
+        let mut select =
+            connection.prepare_cached("SELECT entries FROM deposit_time WHERE bin = ?1 AND bucket = ?2")?;
         for bucket in buckets {
             let stored: Option<Vec<u8>> = select.query_row((bin, bucket), |row| row.get(0)).optional()?;
             candidates.extend(entries(bucket, stored.as_deref().unwrap_or_default()));
@@ -90,10 +95,10 @@ impl Waiting {
         time: i64,
         deposit: Option<(u32, u64)>,
     ) -> Result<(), StoreError> {
+        *self.bins(connection)?.entry(bin).or_default() += 1;
         let mut insert = connection.prepare_cached("INSERT INTO waiting_judgement VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
         let (boot, seq) = deposit.map(|(boot, seq)| (boot, to_i64(seq))).unzip();
         insert.execute((judgement.id, bin, time, boot, seq, judgement.verdict.code()))?;
-        *self.bins.entry(bin).or_default() += 1;
         Ok(())
     }
 
@@ -105,12 +110,13 @@ impl Waiting {
         (boot, seq): (u32, u64),
         time: i64,
     ) -> Result<Option<Judgement>, StoreError> {
-        if !self.bins.contains_key(&bin) {
+        let bins = self.bins(connection)?;
+        if !bins.contains_key(&bin) {
             return Ok(None);
         }
         let mut select = connection.prepare_cached(
             "SELECT judgement, time, verdict, boot IS NOT NULL FROM waiting_judgement
-             WHERE bin = ?1 AND ((boot = ?2 AND seq = ?3) OR (boot IS NULL AND time BETWEEN ?4 - ?5 AND ?4 + ?5))
+             WHERE bin = ?1 AND ((boot = ?2 AND seq = ?3) OR (boot IS NULL AND seq IS NULL AND time BETWEEN ?4 - ?5 AND ?4 + ?5))
              ORDER BY judgement",
         )?;
         let waiting = select
@@ -128,11 +134,11 @@ impl Waiting {
             }
             if first || named {
                 delete.execute([id])?;
-                let left = self.bins.get(&bin).map_or(0, |count| count.saturating_sub(1));
+                let left = bins.get(&bin).map_or(0, |count| count.saturating_sub(1));
                 if left == 0 {
-                    self.bins.remove(&bin);
+                    bins.remove(&bin);
                 } else {
-                    self.bins.insert(bin, left);
+                    bins.insert(bin, left);
                 }
             }
         }

@@ -127,7 +127,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (health, _) = watch::channel(Health::default());
         let data_version = data_version(&connection)?;
-        let memory = Memory::load(&connection)?;
+        let memory = Memory::default();
         let rollups = Rollups::default();
         Ok(Self { connection, registry, data_version, committed, health, memory, rollups, quarantine_cap })
     }
@@ -253,12 +253,12 @@ impl Writer {
                 Ok(done)
             }
             Err(error) => {
-                // The memory may have run ahead of the file: it is read again.
+                // The memory may have run ahead of the file: it is forgotten first, whatever else fails.
+                self.rollups = Rollups::default();
+                self.memory = Memory::default();
                 if !self.connection.is_autocommit() {
                     self.connection.execute_batch("ROLLBACK").map_err(StoreError::from)?;
                 }
-                self.rollups = Rollups::default();
-                self.memory = Memory::load(&self.connection)?;
                 Err(error)
             }
         }
