@@ -9,8 +9,7 @@ use crate::domain::registry::Device;
 /// Takes a state in. One of an older boot is a will or a retained message come late: it changes nothing.
 pub fn record(connection: &Connection, device: &Device, state: &StateMessage, received: i64) -> Result<(), StoreError> {
     let mut select = connection.prepare_cached("SELECT online, boot FROM device_state WHERE device = ?1")?;
-    let known: Option<(bool, u32)> =
-        select.query_row([device.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let known: Option<(bool, u32)> = select.query_row([device.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let was_online = known.is_some_and(|(online, _)| online);
     if known.is_some_and(|(_, boot)| state.boot < boot) {
         return Ok(());
@@ -20,7 +19,8 @@ pub fn record(connection: &Connection, device: &Device, state: &StateMessage, re
         close(connection, device.key, received)?;
     }
     if state.online && !same_session {
-        let mut open = connection.prepare_cached("INSERT OR IGNORE INTO online VALUES (?1, ?2, NULL)")?;
+        let mut open = connection
+            .prepare_cached("INSERT INTO online VALUES (?1, ?2, NULL) ON CONFLICT DO UPDATE SET until = NULL")?;
         open.execute((device.key, received))?;
     }
     // A will says nothing of firmware and config: what the birth said stays.
@@ -43,8 +43,8 @@ pub fn forget(connection: &Connection, device: i64, now: i64) -> Result<(), Stor
 }
 
 fn close(connection: &Connection, device: i64, at: i64) -> Result<(), StoreError> {
-    let mut close = connection
-        .prepare_cached("UPDATE online SET until = max(since, ?2) WHERE device = ?1 AND until IS NULL")?;
+    let mut close =
+        connection.prepare_cached("UPDATE online SET until = max(since, ?2) WHERE device = ?1 AND until IS NULL")?;
     close.execute((device, at))?;
     Ok(())
 }
