@@ -83,7 +83,11 @@ fn read(topic: &str, payload: &[u8], received: i64, key: &CardKey) -> What {
     let refused = |device: &str, reason, detail: &str| What::Refused {
         device: device.to_owned(),
         topic: topic.chars().take(MAX_TOPIC).collect(),
-        refused: Refused { refusal: Refusal::new(reason, detail), name: None, content: Content::of_payload(payload, key) },
+        refused: Refused {
+            refusal: Refusal::new(reason, detail),
+            name: None,
+            content: Content::of_payload(payload, key),
+        },
     };
     let Some(parsed) = Topic::parse(topic) else {
         let device: String = topic.chars().take(MAX_TOPIC).collect();

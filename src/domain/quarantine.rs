@@ -53,9 +53,33 @@ pub enum Cards<'a> {
 
 /// The fields that are kept; `card` is kept as its hash.
 const KEPT: [&str; 27] = [
-    "boot", "seq", "time", "clock", "type", "stream", "grams", "verdict", "reason", "percent", "celsius", "open", "by",
-    "alarm", "active", "confidence", "deposit", "bin", "what", "command", "status", "detail", "millivolts", "rssi",
-    "of_boot", "from", "to",
+    "boot",
+    "seq",
+    "time",
+    "clock",
+    "type",
+    "stream",
+    "grams",
+    "verdict",
+    "reason",
+    "percent",
+    "celsius",
+    "open",
+    "by",
+    "alarm",
+    "active",
+    "confidence",
+    "deposit",
+    "bin",
+    "what",
+    "command",
+    "status",
+    "detail",
+    "millivolts",
+    "rssi",
+    "of_boot",
+    "from",
+    "to",
 ];
 
 /// The members of a JSON object, each unread: one that cannot be read hides neither the name nor the card of its event.

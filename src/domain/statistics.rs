@@ -238,13 +238,8 @@ mod tests {
             let household = roster.add(Enrolment { from: day("2026-01-01"), until });
             roster.give(CardId(card), household);
         }
-        let count = |date, card, place, correct| CardCount {
-            day: day(date),
-            card: CardId(card),
-            place,
-            deposits: 1,
-            correct,
-        };
+        let count =
+            |date, card, place, correct| CardCount { day: day(date), card: CardId(card), place, deposits: 1, correct };
         let counts = Counts {
             roster,
             cards: vec![

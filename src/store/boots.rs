@@ -21,6 +21,14 @@ const MAX_CACHED: usize = 50_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub i64);
 
+/// One start of one incarnation of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct BootName<'a> {
+    pub device: &'a str,
+    pub incarnation: u32,
+    pub boot: u32,
+}
+
 /// A boot in memory; good until the next [`Boots::trim`] or the end of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(usize);
@@ -52,21 +60,19 @@ struct Block {
 
 impl Boots {
     /// Finds a boot; one never heard of is begun.
-    pub fn open(
-        &mut self,
-        connection: &Connection,
-        device: &str,
-        incarnation: u32,
-        boot: u32,
-    ) -> Result<Slot, StoreError> {
-        let boots = self.devices.get(device).map_or(&[][..], Vec::as_slice);
-        if let Some((_, _, slot)) = boots.iter().find(|known| (known.0, known.1) == (incarnation, boot)) {
-            return Ok(*slot);
+    pub fn open(&mut self, connection: &Connection, name: BootName<'_>) -> Result<Slot, StoreError> {
+        if let Some(slot) = self.opened(name) {
+            return Ok(slot);
         }
         let slot = Slot(self.known.len());
-        self.known.push(load(connection, device, incarnation, boot)?);
-        self.devices.entry(device.to_owned()).or_default().push((incarnation, boot, slot));
+        self.known.push(load(connection, name)?);
+        self.devices.entry(name.device.to_owned()).or_default().push((name.incarnation, name.boot, slot));
         Ok(slot)
+    }
+
+    fn opened(&self, name: BootName<'_>) -> Option<Slot> {
+        let mut boots = self.devices.get(name.device)?.iter();
+        boots.find(|known| (known.0, known.1) == (name.incarnation, name.boot)).map(|known| known.2)
     }
 
     pub fn id(&self, slot: Slot) -> BootId {
@@ -135,6 +141,15 @@ impl Boots {
         Ok(place(&block.rows, seq))
     }
 
+    /// Like [`Boots::row`], for a boot that need not exist and is not begun by asking.
+    pub fn find(&mut self, connection: &Connection, name: BootName<'_>, seq: u64) -> Result<Option<i64>, StoreError> {
+        let known = match self.opened(name) {
+            Some(slot) => Some(self.id(slot)),
+            None => stored(connection, name)?.map(|(id, ..)| BootId(id)),
+        };
+        known.map_or(Ok(None), |boot| self.row(connection, boot, seq))
+    }
+
     fn block(&mut self, connection: &Connection, key: (BootId, u64)) -> Result<&mut Block, StoreError> {
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.places.entry(key) {
             let rows = read_block(connection, key.0, key.1)?.unwrap_or_default();
@@ -193,18 +208,21 @@ fn place(rows: &[u8], seq: u64) -> Option<i64> {
     Some(i64::from_le_bytes(bytes)).filter(|row| *row != 0)
 }
 
-fn load(connection: &Connection, device: &str, incarnation: u32, boot: u32) -> Result<Known, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT id, next, received FROM boot WHERE device = ?1 AND incarnation = ?2 AND boot = ?3",
-    )?;
-    let found: Option<(i64, i64, i64)> = select
-        .query_row((device, incarnation, boot), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+/// Its id, what comes next, and when something of it came last.
+fn stored(connection: &Connection, name: BootName<'_>) -> Result<Option<(i64, i64, i64)>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT id, next, received FROM boot WHERE device = ?1 AND incarnation = ?2 AND boot = ?3")?;
+    let row = select
+        .query_row((name.device, name.incarnation, name.boot), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    let Some((id, next, received)) = found else {
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)",
-        )?;
-        let id = insert.insert((device, incarnation, boot))?;
+    Ok(row)
+}
+
+fn load(connection: &Connection, name: BootName<'_>) -> Result<Known, StoreError> {
+    let Some((id, next, received)) = stored(connection, name)? else {
+        let mut insert = connection
+            .prepare_cached("INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)")?;
+        let id = insert.insert((name.device, name.incarnation, name.boot))?;
         return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, touched: false });
     };
     let mut gaps = connection.prepare_cached("SELECT first, last FROM gap WHERE boot = ?1")?;

@@ -55,8 +55,8 @@ pub fn status(connection: &Connection, device: &Device) -> Result<Status, StoreE
     let mut select = connection.prepare_cached(
         "SELECT max(received), coalesce(sum(conflicts), 0), max(boot) FROM boot WHERE device = ?1 AND incarnation = ?2",
     )?;
-    let (received, conflicts, boot): (Option<i64>, i64, Option<u32>) = select
-        .query_row((&device.id, device.incarnation), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (received, conflicts, boot): (Option<i64>, i64, Option<u32>) =
+        select.query_row((&device.id, device.incarnation), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     status.received = received;
     status.conflicts = conflicts;
     status.boot = status.boot.max(boot);

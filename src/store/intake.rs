@@ -1,20 +1,21 @@
 //! What happens to a publish inside the writer's transaction: is it who it says, is it new, what does it
 //! count as, where does it go.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use fenlei_wire::receipt::Receipt;
 use fenlei_wire::vocabulary::{DeviceKind, EventType};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::boots::{BootId, Boots, Slot};
+use super::boots::{BootId, BootName, Boots, Slot};
 use super::ledger::{self, NewRow};
 use super::matching::{self, Waiting};
 use super::quarantine;
 use super::rollups::{Counted, Rollups};
 use super::{StoreError, states};
 use crate::domain::card::CardHash;
-use crate::domain::decode::{Element, Refused, content_of};
+use crate::domain::decode::{Element, Refused, content_of, said};
 use crate::domain::event::{Body, Event, Judged, Lost};
 use crate::domain::inbound::{Inbound, Sender, What};
 use crate::domain::refusal::{Reason, Refusal};
@@ -60,8 +61,9 @@ impl Tally {
 pub type CardIds = HashMap<CardHash, CardId>;
 const MAX_CACHED_CARDS: usize = 200_000;
 
-/// A device's incarnation before it is registered: what it sends is refused, but receipted all the same.
-const UNREGISTERED: u32 = 0;
+/// The incarnation in which a device begins. One that is not registered yet is in it too: what it sends is refused but
+/// receipted, and the seqs are used up when it is registered.
+pub const FIRST_INCARNATION: u32 = 1;
 
 /// What the writer remembers between transactions; dropped whenever one fails.
 #[derive(Default)]
@@ -158,21 +160,26 @@ impl<'a> Intake<'a> {
         if self.accept(placed, event).is_err() {
             return Ok(false);
         }
-        let slot = self.boots.open(self.connection, &from.device, placed.device.incarnation, event.boot)?;
+        let name = BootName { device: &from.device, incarnation: placed.device.incarnation, boot: event.boot };
+        let slot = self.boots.open(self.connection, name)?;
         let boot = self.boots.id(slot);
         if self.boots.row(self.connection, boot, event.seq)?.is_some() {
             return Ok(false);
         }
-        // Used up when it was refused, unless the device was unknown then: its own marks learn of it now.
+        // Used up when it was refused, unless the device's hardware was replaced since.
         self.boots.change(self.connection, slot, inbound.received, |marks| marks.take(event.seq).unwrap_or_default())?;
         self.append(placed, boot, event, inbound.received)?;
+        if let Body::Lost(lost) = &event.body {
+            let of = self.boots.open(self.connection, BootName { boot: lost.of_boot, ..name })?;
+            self.declare_lost(of, lost, inbound.received)?;
+        }
         Ok(true)
     }
 
     fn events(&mut self, from: &Sender, elements: &[Element], received: i64) -> Result<Committed, StoreError> {
         let admitted = self.admit(from);
-        // An unknown device has no incarnation; a known one on the wrong topic answers for itself.
-        let incarnation = self.registry.devices.get(&from.device).map_or(UNREGISTERED, |device| device.incarnation);
+        // A known device on the wrong topic answers for itself.
+        let incarnation = self.incarnation(&from.device);
         let mut boots: Vec<(u32, Slot)> = Vec::new();
         for element in elements {
             let name = match element {
@@ -185,12 +192,13 @@ impl<'a> Intake<'a> {
                 }
                 continue;
             };
-            let slot = self.boots.open(self.connection, &from.device, incarnation, boot)?;
+            let name = BootName { device: &from.device, incarnation, boot };
+            let slot = self.boots.open(self.connection, name)?;
             if !boots.contains(&(boot, slot)) {
                 boots.push((boot, slot));
             }
             if self.boots.marks(slot).has(seq) {
-                self.repeated(from, slot, (boot, seq), element)?;
+                self.repeated(name, slot, seq, element, received)?;
                 self.boots.touch(slot, received);
                 continue;
             }
@@ -207,7 +215,7 @@ impl<'a> Intake<'a> {
                 Ok((placed, event)) => {
                     self.append(placed, self.boots.id(slot), event, received)?;
                     if let Body::Lost(lost) = &event.body {
-                        let of = self.boots.open(self.connection, &from.device, incarnation, lost.of_boot)?;
+                        let of = self.boots.open(self.connection, BootName { boot: lost.of_boot, ..name })?;
                         self.declare_lost(of, lost, received)?;
                         if !boots.contains(&(lost.of_boot, of)) {
                             boots.push((lost.of_boot, of));
@@ -219,6 +227,10 @@ impl<'a> Intake<'a> {
         }
         let receipts = boots.into_iter().map(|(boot, slot)| self.boots.marks(slot).receipt(boot)).collect();
         Ok(Committed { from: Some(from.clone()), receipts })
+    }
+
+    fn incarnation(&self, device: &str) -> u32 {
+        self.registry.devices.get(device).map_or(FIRST_INCARNATION, |device| device.incarnation)
     }
 
     /// Whether the topic tells the truth about its device.
@@ -277,7 +289,9 @@ impl<'a> Intake<'a> {
         *self.tally.accepted.entry(event.body.event_type()).or_default() += 1;
         if counted.is_some() {
             self.waiting.remember_deposit(device.key, event.time, id);
-            if let Some(judgement) = self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)? {
+            if let Some(judgement) =
+                self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)?
+            {
                 matching::apply(self.connection, self.rollups, site, community, judgement, id)?;
             }
         }
@@ -298,19 +312,21 @@ impl<'a> Intake<'a> {
         let waiting = matching::Judgement { id, verdict: judgement.verdict };
         match &judgement.judged {
             Judged::Deposit(deposit) => {
-                let slot = self.boots.open(self.connection, &bin.id, bin.incarnation, deposit.boot)?;
-                let came = self.boots.marks(slot).has(deposit.seq);
-                match self.boots.row(self.connection, self.boots.id(slot), deposit.seq)? {
+                let name = BootName { device: &bin.id, incarnation: bin.incarnation, boot: deposit.boot };
+                match self.boots.find(self.connection, name, deposit.seq)? {
                     Some(row) => {
                         matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?;
                     }
-                    // Refused or declared lost: there will never be a deposit of this name.
-                    None if came => {}
-                    None => self.waiting.wait(self.connection, waiting, bin.key, time, Some((deposit.boot, deposit.seq)))?,
+                    // It may yet come, or be taken in from quarantine.
+                    None => {
+                        self.waiting.wait(self.connection, waiting, bin.key, time, Some((deposit.boot, deposit.seq)))?
+                    }
                 }
             }
             Judged::Bin(_) => match self.waiting.nearest(self.connection, bin.key, time)? {
-                Some(row) => matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?,
+                Some(row) => {
+                    matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?
+                }
                 None => self.waiting.wait(self.connection, waiting, bin.key, time, None)?,
             },
         }
@@ -320,35 +336,39 @@ impl<'a> Intake<'a> {
     /// The same name again: nothing changes, but a different content is a conflict.
     fn repeated(
         &mut self,
-        from: &Sender,
+        name: BootName<'_>,
         slot: Slot,
-        (boot, seq): (u32, u64),
+        seq: u64,
         element: &Element,
+        received: i64,
     ) -> Result<(), StoreError> {
         let id = self.boots.id(slot);
         let same = match self.boots.row(self.connection, id, seq)? {
-            Some(row) => match element {
-                Element::Event(event) => {
-                    let stored = ledger::event(self.connection, row)?;
-                    stored.is_some_and(|stored| stored.same_content(event))
-                }
-                Element::Refused(_) => false,
-            },
+            Some(row) => {
+                let again = match element {
+                    Element::Event(event) => Some(Cow::Borrowed(event)),
+                    Element::Refused(refused) => said(&refused.content).map(Cow::Owned),
+                };
+                let stored = ledger::event(self.connection, row)?;
+                stored.zip(again).is_some_and(|(stored, again)| stored.same_content(&again))
+            }
             None => {
                 let content = match element {
-                    Element::Event(event) => content_of(event),
-                    Element::Refused(refused) => refused.content.clone(),
+                    Element::Event(event) => Cow::Owned(content_of(event)),
+                    Element::Refused(refused) => Cow::Borrowed(&refused.content),
                 };
+                let again = quarantine::again(self.connection, name, seq, &content, received)?;
                 // Declared lost, or beyond the quarantine's cap: there is nothing left to compare with.
-                quarantine::same(self.connection, &from.device, boot, seq, &content)?.unwrap_or(true)
+                again.unwrap_or(true)
             }
         };
         self.tally.duplicates += 1;
         if !same {
             self.tally.conflicts += 1;
-            let mut update = self.connection.prepare_cached("UPDATE boot SET conflicts = conflicts + 1 WHERE id = ?1")?;
+            let mut update =
+                self.connection.prepare_cached("UPDATE boot SET conflicts = conflicts + 1 WHERE id = ?1")?;
             update.execute([id.0])?;
-            tracing::warn!(device = %from.device, boot, seq, "an event came again with different content");
+            tracing::warn!(device = %name.device, boot = name.boot, seq, "an event came again with different content");
         }
         Ok(())
     }
@@ -370,7 +390,9 @@ impl<'a> Intake<'a> {
 
     fn quarantine(&mut self, device: &str, topic: &str, refused: &Refused, received: i64) -> Result<(), StoreError> {
         *self.tally.refused.entry(refused.refusal.reason).or_default() += 1;
-        let kept = quarantine::put(self.connection, device, topic, refused, received, self.quarantine_cap)?;
+        let incarnation = self.incarnation(device);
+        let kept =
+            quarantine::put(self.connection, (device, incarnation), topic, refused, received, self.quarantine_cap)?;
         if !kept {
             self.tally.overflowed += 1;
         }

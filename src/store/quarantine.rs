@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
-use super::boots::to_i64;
-use crate::domain::decode::Refused;
+use super::boots::{BootName, to_i64};
+use crate::domain::decode::{Refused, said};
 use crate::domain::quarantine::Content;
 
 /// How long bytes that are no JSON are kept: they may hold anything.
@@ -15,7 +15,7 @@ pub const RAW_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Puts a refusal away; an equal one of the same device is counted. `false`: the device is at its cap.
 pub fn put(
     connection: &Connection,
-    device: &str,
+    (device, incarnation): (&str, u32),
     topic: &str,
     refused: &Refused,
     received: i64,
@@ -31,10 +31,15 @@ pub fn put(
     digest.update(topic);
     digest.update([0]);
     digest.update(fields.as_deref().map_or_else(|| raw.unwrap_or_default(), str::as_bytes));
+    // Under one name, new hardware says something of its own.
+    let incarnation = refused.name.map(|_| incarnation);
+    digest.update(incarnation.unwrap_or_default().to_le_bytes());
     let digest = digest.finalize();
     let digest = &digest[..16];
     let again = connection
-        .prepare_cached("UPDATE quarantine SET count = count + 1, last = max(last, ?3) WHERE device = ?1 AND digest = ?2")?
+        .prepare_cached(
+            "UPDATE quarantine SET count = count + 1, last = max(last, ?3) WHERE device = ?1 AND digest = ?2",
+        )?
         .execute((device, digest, received))?;
     if again > 0 {
         return Ok(true);
@@ -53,12 +58,14 @@ pub fn put(
     let (boot, seq) = refused.name.map(|(boot, seq)| (boot, to_i64(seq))).unzip();
     connection
         .prepare_cached(
-            "INSERT INTO quarantine (device, topic, boot, seq, reason, detail, fields, raw, digest, count, first, last)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1, ?10, ?10)",
+            "INSERT INTO quarantine
+                 (device, topic, incarnation, boot, seq, reason, detail, fields, raw, digest, count, first, last)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?11)",
         )?
         .execute(params![
             device,
             topic,
+            incarnation,
             boot,
             seq,
             refused.refusal.reason.as_str(),
@@ -71,22 +78,31 @@ pub fn put(
     Ok(true)
 }
 
-/// Whether what was refused under this name had this content; `None`: nothing is kept under it.
-pub fn same(
+/// Counts an equal refusal that comes again under its name. `false`: what was refused under it said something else;
+/// `None`: nothing is kept under it.
+pub fn again(
     connection: &Connection,
-    device: &str,
-    boot: u32,
+    name: BootName<'_>,
     seq: u64,
     content: &Content,
+    received: i64,
 ) -> Result<Option<bool>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT fields FROM quarantine WHERE device = ?1 AND boot = ?2 AND seq = ?3 ORDER BY id LIMIT 1")?;
-    let kept: Option<Option<String>> =
-        select.query_row((device, boot, to_i64(seq)), |row| row.get(0)).optional()?;
-    Ok(kept.map(|kept| match (kept, content) {
-        (Some(kept), Content::Fields(fields)) => kept == Value::Object(fields.clone()).to_string(),
-        _ => false,
-    }))
+    let mut select = connection.prepare_cached(
+        "SELECT id, fields FROM quarantine WHERE device = ?1 AND incarnation = ?2 AND boot = ?3 AND seq = ?4",
+    )?;
+    let kept: Option<(i64, Option<String>)> = select
+        .query_row((name.device, name.incarnation, name.boot, to_i64(seq)), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, kept)) = kept else { return Ok(None) };
+    let kept = Content::Fields(kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default());
+    // Refused for its time once, it may come in time, or from a device that is known by then: it says the same.
+    let same = kept == *content || said(&kept).zip(said(content)).is_some_and(|(one, other)| one.same_content(&other));
+    if same {
+        connection
+            .prepare_cached("UPDATE quarantine SET count = count + 1, last = max(last, ?2) WHERE id = ?1")?
+            .execute((id, received))?;
+    }
+    Ok(Some(same))
 }
 
 /// An item as it is listed.

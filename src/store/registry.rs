@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use fenlei_wire::vocabulary::DeviceKind;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::intake::FIRST_INCARNATION;
 use super::retime::{Days, retime};
 use super::rollups::Rollups;
 use super::{StoreError, states};
@@ -237,24 +238,19 @@ pub fn put_device(
     connection
         .execute(
             "INSERT INTO device (id, site, kind, name, streams, incarnation, password)
-             VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?7, ?6)
              ON CONFLICT (id) DO UPDATE SET site = excluded.site, kind = excluded.kind, name = excluded.name,
                  streams = excluded.streams",
-            (device.id, device.site, device.kind.as_str(), device.name, streams, device.password),
+            (device.id, device.site, device.kind.as_str(), device.name, streams, device.password, FIRST_INCARNATION),
         )
         .map_err(|error| unknown(error, || format!("there is no site {}: create it first", device.site)))?;
-    if present.is_none() {
-        // What it sent before it was registered was refused, but used its seqs up all the same.
-        connection.execute("UPDATE boot SET incarnation = 1 WHERE device = ?1 AND incarnation = 0", [device.id])?;
-    }
     changed(connection)?;
     Ok(present.is_none())
 }
 
 fn has_sent(connection: &Connection, device: &str) -> Result<bool, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM event_row e JOIN boot b ON b.id = e.boot WHERE b.device = ?1)",
-    )?;
+    let mut select = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM event_row e JOIN boot b ON b.id = e.boot WHERE b.device = ?1)")?;
     Ok(select.query_row([device], |row| row.get(0))?)
 }
 
@@ -274,6 +270,8 @@ pub fn rotate_secret(
     )?;
     if replaced {
         states::forget(connection, device.key, now)?;
+        // They name deposits of the old hardware; the new one will use the same names for others.
+        connection.execute("DELETE FROM waiting_judgement WHERE bin = ?1 AND boot IS NOT NULL", [device.key])?;
     }
     Ok(changed(connection)?)
 }
@@ -294,8 +292,12 @@ pub fn put_project(connection: &Connection, project: &Project) -> Result<(), Reg
             ],
         )
         .map_err(|error| {
-            unknown(error, || format!("there is no community {} or no organization {}: create them first",
-                project.community, project.organization))
+            unknown(error, || {
+                format!(
+                    "there is no community {} or no organization {}: create them first",
+                    project.community, project.organization
+                )
+            })
         })?;
     Ok(changed(connection)?)
 }
@@ -372,9 +374,8 @@ fn unknown(error: rusqlite::Error, message: impl FnOnce() -> String) -> Registry
 
 /// Whether this installation's card key is the one the store was begun with; the first start decides.
 pub fn check_card_key(connection: &Connection, fingerprint: &str) -> Result<(), StoreError> {
-    let known: Option<String> = connection
-        .query_row("SELECT value FROM meta WHERE name = 'card_key'", [], |row| row.get(0))
-        .optional()?;
+    let known: Option<String> =
+        connection.query_row("SELECT value FROM meta WHERE name = 'card_key'", [], |row| row.get(0)).optional()?;
     match known {
         Some(expected) if expected != fingerprint => {
             Err(StoreError::WrongCardKey { found: fingerprint.to_owned(), expected })

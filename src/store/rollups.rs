@@ -122,7 +122,15 @@ impl Rollups {
         for (key, (deposits, correct)) in std::mem::take(&mut self.cards) {
             if deposits != 0 || correct != 0 {
                 cards.execute((
-                    key.community, key.day, key.site, key.place, key.open, key.close, key.card, deposits, correct,
+                    key.community,
+                    key.day,
+                    key.site,
+                    key.place,
+                    key.open,
+                    key.close,
+                    key.card,
+                    deposits,
+                    correct,
                 ))?;
             }
         }
@@ -136,7 +144,16 @@ impl Rollups {
         for (key, delta) in std::mem::take(&mut self.hours) {
             let ([in_window, makeup, off_hours], [correct, incorrect, unjudged]) = (delta.timing, delta.verdict);
             hours.execute((
-                key.site, key.day, key.hour, key.stream, in_window, makeup, off_hours, correct, incorrect, unjudged,
+                key.site,
+                key.day,
+                key.hour,
+                key.stream,
+                in_window,
+                makeup,
+                off_hours,
+                correct,
+                incorrect,
+                unjudged,
                 delta.grams,
             ))?;
         }

@@ -109,8 +109,8 @@ fn enrolment(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Enrolmen
 pub fn load(connection: &Connection, community: i64) -> Result<Roster, StoreError> {
     let mut roster = Roster::default();
     let mut indexes = std::collections::HashMap::new();
-    let mut households = connection
-        .prepare_cached("SELECT key, enrolled_from, enrolled_until FROM household WHERE community = ?1")?;
+    let mut households =
+        connection.prepare_cached("SELECT key, enrolled_from, enrolled_until FROM household WHERE community = ?1")?;
     let mut rows = households.query([community])?;
     while let Some(row) = rows.next()? {
         indexes.insert(row.get::<_, i64>(0)?, roster.add(enrolment(row, 1)?));

@@ -43,16 +43,20 @@ pub fn add(
     let hash = digest(&text);
     let id: String = hash[..5].iter().map(|byte| format!("{byte:02x}")).collect();
     let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-    connection
-        .prepare_cached("INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?
-        .execute((id, hash, organization, names.join(" "), now))?;
+    connection.prepare_cached("INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?.execute((
+        id,
+        hash,
+        organization,
+        names.join(" "),
+        now,
+    ))?;
     Ok(text)
 }
 
 /// The caller that a token stands for, unless it is unknown or revoked.
 pub fn caller(connection: &Connection, text: &str) -> Result<Option<Caller>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT id, organization, roles FROM token WHERE hash = ?1 AND revoked IS NULL")?;
+    let mut select =
+        connection.prepare_cached("SELECT id, organization, roles FROM token WHERE hash = ?1 AND revoked IS NULL")?;
     let caller = select.query_row([digest(text)], |row| {
         let roles: String = row.get(2)?;
         let roles = roles.split_whitespace().filter_map(Role::parse).collect();

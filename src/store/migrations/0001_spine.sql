@@ -261,22 +261,23 @@ CREATE TABLE online (
 -- Refused input ---------------------------------------------------------------------------------
 
 CREATE TABLE quarantine (
-    id      INTEGER PRIMARY KEY AUTOINCREMENT,
-    device  TEXT NOT NULL,  -- as the topic names it; the topic itself where it names none
-    topic   TEXT NOT NULL,
-    boot    INTEGER,
-    seq     INTEGER,
-    reason  TEXT NOT NULL,
-    detail  TEXT NOT NULL,
-    fields  TEXT,           -- JSON: the known fields, the card as its hash
-    raw     BLOB,           -- the first bytes of what is no JSON
-    digest  BLOB NOT NULL,
-    count   INTEGER NOT NULL,
-    first   INTEGER NOT NULL,
-    last    INTEGER NOT NULL,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    device      TEXT NOT NULL,  -- as the topic names it; the topic itself where it names none
+    topic       TEXT NOT NULL,
+    incarnation INTEGER,        -- with boot and seq, where these can be read
+    boot        INTEGER,
+    seq         INTEGER,
+    reason      TEXT NOT NULL,
+    detail      TEXT NOT NULL,
+    fields      TEXT,           -- JSON: the known fields, the card as its hash
+    raw         BLOB,           -- the first bytes of what is no JSON
+    digest      BLOB NOT NULL,
+    count       INTEGER NOT NULL,
+    first       INTEGER NOT NULL,
+    last        INTEGER NOT NULL,
     UNIQUE (device, digest)
 ) STRICT;
-CREATE INDEX quarantine_name ON quarantine (device, boot, seq);
+CREATE INDEX quarantine_name ON quarantine (device, incarnation, boot, seq);
 
 -- How much a device had refused beyond its cap.
 CREATE TABLE quarantine_overflow (
