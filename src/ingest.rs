@@ -20,6 +20,7 @@ pub struct Ingest {
 }
 
 impl Sink for Ingest {
+    #[expect(clippy::async_yields_async, reason = "handing over and being stored are two moments, waited for apart")]
     fn deliver<'a>(&'a self, topic: &'a str, payload: &'a [u8]) -> Pin<Box<dyn Future<Output = Stored> + Send + 'a>> {
         Box::pin(async move {
             let received = self.clock.now().timestamp_millis();
