@@ -43,8 +43,12 @@ pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    if schema_version(connection)? == MIGRATIONS.len() as i64 {
+        // Nothing to write: a command beside a busy backend need not queue for the right to.
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let version = schema_version(&transaction)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
         return Err(StoreError::Newer { found: version, known: MIGRATIONS.len() });
@@ -55,4 +59,8 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.execute_batch(&format!("PRAGMA user_version = {}", MIGRATIONS.len()))?;
     transaction.commit()?;
     Ok(())
+}
+
+fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
