@@ -152,12 +152,11 @@ impl Layers {
         let list = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
         for (key, settings) in std::mem::take(&mut self.settings) {
             let section = key.split('.').next().unwrap_or_default();
-            let what = if key == section && sections.contains(section) {
-                format!("`{key}` is a section: write [{key}] and its keys below it")
-            } else if sections.contains(section) {
+            let what = if sections.contains(section) {
                 let prefix = format!("{section}.");
                 let keys = list(&mut self.known.iter().filter_map(|known| known.strip_prefix(&prefix)));
-                format!("`{key}` is not a known key; [{section}] has: {keys}")
+                let is = if key == section { "a section, not a key" } else { "not a known key" };
+                format!("`{key}` is {is}; [{section}] has: {keys}")
             } else {
                 format!("`{key}` is not a known key; the sections are: {}", list(&mut sections.iter().copied()))
             };

@@ -372,11 +372,15 @@ fn unknown(error: rusqlite::Error, message: impl FnOnce() -> String) -> Registry
     if is_foreign_key(&error) { RegistryError::Unknown(message()) } else { error.into() }
 }
 
+/// The fingerprint of the card key that the store was begun with; `None`: it has met none.
+pub fn card_key_fingerprint(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = 'card_key'")?;
+    Ok(select.query_row([], |row| row.get(0)).optional()?)
+}
+
 /// Whether this installation's card key is the one the store was begun with; the first start decides.
 pub fn check_card_key(connection: &Connection, fingerprint: &str) -> Result<(), StoreError> {
-    let known: Option<String> =
-        connection.query_row("SELECT value FROM meta WHERE name = 'card_key'", [], |row| row.get(0)).optional()?;
-    match known {
+    match card_key_fingerprint(connection)? {
         Some(expected) if expected != fingerprint => {
             Err(StoreError::WrongCardKey { found: fingerprint.to_owned(), expected })
         }
