@@ -4,10 +4,14 @@
 //! I/O and reads no clock, so it cannot fail for reasons of its own. `tests/it/architecture.rs` holds this.
 
 pub mod bench;
+pub mod card_key;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod domain;
+pub mod draft;
+pub mod household_rows;
 pub mod ingest;
 pub mod mqtt;
 pub mod store;

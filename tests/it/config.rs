@@ -60,7 +60,7 @@ fn the_example_for_production_is_good() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/example.toml");
     let config = Config::from_layers(Some(&path), []).unwrap();
     let url = config.mqtt.url.unwrap();
-    assert_eq!((url.host.as_str(), url.port), ("127.0.0.1", 1883));
+    assert_eq!((url.host.as_str(), url.port), ("127.0.0.1", 1884));
     assert_eq!(url.login.unwrap().user, "fenlei");
     assert_eq!(config.store.path, Path::new("/var/lib/fenlei/fenlei.db"));
 }

@@ -1,6 +1,10 @@
 //! The tests that use Fenlei from outside, in one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect is to fail, in its helpers too")]
+
 mod architecture;
+mod cli;
 mod config;
 mod intake;
+mod mosquitto;
 mod recount;

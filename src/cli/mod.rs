@@ -1,0 +1,148 @@
+//! The command line: a file a command. A command that needs no answer from it leaves standard output empty.
+//!
+//! A command that works on the store may run beside `fenlei serve`: it waits for its turn to write and
+//! takes it for one transaction. Exit codes: 0 done, 64 a mistake in the command line or the settings, 1
+//! anything else. Errors go to standard error and say what to do.
+
+pub mod backup;
+pub mod check_config;
+pub mod device;
+pub mod import;
+pub mod token;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use rusqlite::Connection;
+
+use crate::clock::SystemClock;
+use crate::config::{Config, Mistakes};
+use crate::store;
+
+/// As `EX_USAGE` of sysexits.h.
+const EXIT_USAGE: u8 = 64;
+
+/// Fenlei (分类): an IoT backend for smart waste-sorting sites.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, propagate_version = true)]
+#[command(after_help = "Settings: config/default.toml documents every one; --config FILE goes before the defaults, \
+    the variables FENLEI__SECTION__KEY of the environment before both.")]
+struct Cli {
+    /// The file with this installation's settings.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Name every mistake in a settings file and in the environment.
+    CheckConfig(check_config::Args),
+    /// Make, list and revoke the bearer tokens of the API.
+    Token(token::Args),
+    /// Bring in what other systems know, from CSV.
+    Import(import::Args),
+    /// Write a consistent copy of the store to a file, also while it is being written to.
+    Backup(backup::Args),
+    /// What an external broker must know of the devices.
+    Device(device::Args),
+}
+
+/// A command line that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs the command of this process.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to tell when even this cannot be printed.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{}", describe(&error));
+            if error.is::<Mistakes>() || error.is::<Usage>() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let clock = SystemClock;
+    let config = || Config::load(cli.config.as_deref());
+    match cli.command {
+        Command::CheckConfig(args) => check_config::run(&args, cli.config.as_deref()),
+        Command::Token(args) => token::run(&args, &config()?, &clock),
+        Command::Import(args) => import::run(&args, &config()?, &clock),
+        Command::Backup(args) => backup::run(&args, &config()?),
+        Command::Device(args) => device::run(&args, &config()?),
+    }
+}
+
+/// Mistakes of a file stand by themselves, a line each; everything else is one sentence of ours.
+fn describe(error: &anyhow::Error) -> String {
+    if error.is::<Mistakes>() { error.to_string() } else { format!("fenlei: {error:#}") }
+}
+
+/// What was asked for, a line on standard output.
+fn answer(line: impl Display) -> Result<()> {
+    writeln!(io::stdout(), "{line}").context("standard output takes nothing")
+}
+
+/// What happened, a line on standard error: it is in nobody's way.
+fn remark(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The store, made if it is not there: a token is needed before the first `fenlei serve`.
+fn open_store(config: &Config) -> Result<Connection> {
+    let path = &config.store.path;
+    store::open_beside(path).with_context(|| format!("cannot open the store {} (`store.url`)", path.display()))
+}
+
+/// The store, where a new one could only be a mistake.
+fn open_existing_store(config: &Config) -> Result<Connection> {
+    must_exist(&config.store.path)?;
+    open_store(config)
+}
+
+fn must_exist(store: &Path) -> Result<()> {
+    if !store.is_file() {
+        bail!("there is no store {}: correct `store.url`, or run `fenlei serve` first", store.display());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn verify_cli() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_option_says_what_it_is() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} has no description", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

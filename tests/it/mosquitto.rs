@@ -1,0 +1,150 @@
+//! `config/mosquitto.conf` and the exported files, in the real broker.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::cli::Folder;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const PASSWORD: &str = "correct horse";
+
+/// Mosquitto with the shipped configuration; only places and ports are other ones.
+struct Broker {
+    process: Child,
+    devices: u16,
+    backend: u16,
+}
+
+impl Broker {
+    fn start(folder: &Folder) -> Self {
+        folder.write("password", PASSWORD);
+        let export = ["device", "export", "--format", "mosquitto", "broker", "--backend-password-file", "password"];
+        folder.done(&export);
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/mosquitto.conf");
+        let mut configuration = std::fs::read_to_string(shipped).unwrap();
+        let [devices, backend] = free_ports();
+        for (from, to) in [
+            ("listener 1883 ", format!("listener {devices} ")),
+            ("listener 1884 ", format!("listener {backend} ")),
+            ("/etc/mosquitto/fenlei/", format!("{}/", folder.path("broker").display())),
+            ("/var/lib/mosquitto/", format!("{}/", folder.path("broker").display())),
+        ] {
+            assert!(configuration.contains(from), "config/mosquitto.conf has no {from}");
+            configuration = configuration.replace(from, &to);
+        }
+        // Started by root it would go on as a user who cannot enter this folder.
+        configuration.push_str("\nuser root\n");
+        folder.write("mosquitto.conf", &configuration);
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("mosquitto");
+        command.env("PATH", path).arg("-c").arg(folder.path("mosquitto.conf"));
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut broker = Self { process: process.expect("apt-get install mosquitto"), devices, backend };
+        let begun = Instant::now();
+        while [devices, backend].iter().any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err()) {
+            assert_eq!(broker.process.try_wait().unwrap(), None, "the broker refuses the configuration");
+            assert!(begun.elapsed() < DEADLINE, "the broker does not come up");
+            std::thread::yield_now();
+        }
+        broker
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Both are held until both are known, so that they differ.
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// A run of `mosquitto_pub` or `mosquitto_sub`.
+fn client(program: &str, port: u16, login: (&str, &str), id: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-u", login.0, "-P", login.1, "-i", id, "-q", "1"]);
+    command.args(arguments).output().expect("apt-get install mosquitto-clients")
+}
+
+fn line(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+const EVENT: &str = "fenlei/v1/north/bin/bin-1/event";
+
+#[test]
+fn a_device_publishes_as_itself_and_its_events_wait_for_the_backend() {
+    let folder = Folder::new();
+    let broker = Broker::start(&folder);
+    let backend = ("fenlei", PASSWORD);
+    // The backend has subscribed and is away: what comes meanwhile waits in its session.
+    let subscribe = client("mosquitto_sub", broker.backend, backend, "fenlei", &["-c", "-t", "fenlei/v1/#", "-E"]);
+    assert!(subscribe.status.success());
+    let device = ("bin-1", folder.secret.as_str());
+    let publish =
+        |topic, message: &str| client("mosquitto_pub", broker.devices, device, "bin-1", &["-t", topic, "-m", message]);
+    for foreign in [
+        "fenlei/v1/north/bin/bin-2/event",
+        "fenlei/v1/south/bin/bin-1/event",
+        "fenlei/v1/north/bin/bin-1/receipt",
+        "fenlei/v1/north/bin/bin-1/command",
+    ] {
+        publish(foreign, "foreign");
+    }
+    assert!(publish(EVENT, "own").status.success());
+    // The first that comes is its own: the foreign ones were sent before it.
+    let read = ["-c", "-t", "fenlei/v1/#", "-C", "1", "-W", "20", "-F", "%t %p"];
+    assert_eq!(line(&client("mosquitto_sub", broker.backend, backend, "fenlei", &read)), format!("{EVENT} own"));
+}
+
+#[test]
+fn a_wrong_password_a_stranger_and_no_name_are_refused() {
+    let folder = Folder::new();
+    let broker = Broker::start(&folder);
+    let attempt = |login| client("mosquitto_pub", broker.devices, login, "bin-1", &["-t", EVENT, "-m", "x"]);
+    assert!(attempt(("bin-1", &folder.secret)).status.success());
+    for login in [("bin-1", "wrong"), ("bin-1", PASSWORD), ("nobody", folder.secret.as_str()), ("fenlei", "")] {
+        assert!(!attempt(login).status.success(), "{login:?}");
+    }
+    let mut anonymous = Command::new("mosquitto_pub");
+    anonymous.args(["-h", "127.0.0.1", "-p", &broker.devices.to_string(), "-t", EVENT, "-m", "x"]);
+    assert!(!anonymous.output().unwrap().status.success());
+}
+
+#[test]
+fn a_device_reads_what_is_for_it_and_nothing_else() {
+    let folder = Folder::new();
+    let broker = Broker::start(&folder);
+    let (backend, device) = (("fenlei", PASSWORD), ("bin-1", folder.secret.as_str()));
+    // It asks for everything, and what is for it waits in its session.
+    let everything = ["-c", "-t", "fenlei/v1/#", "-E"];
+    assert!(client("mosquitto_sub", broker.devices, device, "bin-1", &everything).status.success());
+    for (name, message) in [("bin-2", "foreign"), ("bin-1", "own")] {
+        let topic = format!("fenlei/v1/north/bin/{name}/command");
+        let sent = client("mosquitto_pub", broker.backend, backend, "fenlei-out", &["-t", &topic, "-m", message]);
+        assert!(sent.status.success());
+    }
+    let read = ["-c", "-t", "fenlei/v1/#", "-C", "1", "-W", "20"];
+    assert_eq!(line(&client("mosquitto_sub", broker.devices, device, "bin-1", &read)), "own");
+}
+
+#[test]
+fn a_device_that_gives_the_name_of_another_takes_no_session_over() {
+    let folder = Folder::new();
+    let broker = Broker::start(&folder);
+    let backend = ("fenlei", PASSWORD);
+    let subscribe = ["-c", "-t", "fenlei/v1/#", "-E"];
+    assert!(client("mosquitto_sub", broker.backend, backend, "fenlei", &subscribe).status.success());
+    let device = ("bin-1", folder.secret.as_str());
+    assert!(client("mosquitto_pub", broker.devices, device, "bin-1", &["-t", EVENT, "-m", "kept"]).status.success());
+    // A clean session under the backend's name would throw away what waits for it.
+    assert!(client("mosquitto_pub", broker.devices, device, "fenlei", &["-t", EVENT, "-m", "x"]).status.success());
+    let read = ["-c", "-t", "fenlei/v1/#", "-C", "1", "-W", "20"];
+    assert_eq!(line(&client("mosquitto_sub", broker.backend, backend, "fenlei", &read)), "kept");
+}
