@@ -55,8 +55,12 @@ pub fn run(args: &Args, config: &Config) -> Result<()> {
     let Command::Export { format: Format::Mosquitto, backend_password_file, folder } = &args.command;
     let store = open_existing_store(config)?;
     let registry = registry::load(&store)?;
-    if registry.devices.contains_key(BACKEND) {
-        bail!("a device has the id {BACKEND}, which is the user of the backend itself: give it another id");
+    // The user of the backend, and the client ids of its two connections: a device of that name would end them.
+    let client_id = &config.mqtt.client_id;
+    for reserved in [BACKEND, client_id.as_str(), &format!("{client_id}-out")] {
+        if registry.devices.contains_key(reserved) {
+            bail!("the device {reserved} has a name under which Fenlei itself logs in: register it under another one");
+        }
     }
     let (made, hash) = match backend_password_file {
         Some(file) => (None, credentials::hash(&password(file)?)?),

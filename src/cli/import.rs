@@ -49,7 +49,7 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
         Err(ImportError::Rows(bad)) => refuse(file, &bad)?,
         Err(error @ ImportError::Store(_)) => return Err(error.into()),
     };
-    audit::note(&transaction, clock.now().timestamp_millis(), "command line", "import households", community)?;
+    audit::note(&transaction, clock.now().timestamp_millis(), "command line", "households.import", community)?;
     transaction.commit()?;
     answer(format_args!("{} households created, {} updated", imported.created, imported.updated))
 }

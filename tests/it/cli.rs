@@ -345,4 +345,7 @@ fn an_export_names_every_topic_of_a_device_and_keeps_its_secret() {
     assert!(credentials::verify(&hash("fenlei"), "correct horse"));
     folder.write("password", "\n");
     assert_eq!(folder.refused(&given).0, 64);
+    folder.write("named.toml", "[mqtt]\nclient_id = \"bin-2\"\n");
+    let (code, said) = folder.refused(&[&export[..], &["--config", "named.toml"]].concat());
+    assert!(code == 1 && said.contains("the device bin-2 has a name under which Fenlei itself logs in"), "{said}");
 }

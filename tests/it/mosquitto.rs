@@ -112,9 +112,11 @@ fn a_wrong_password_a_stranger_and_no_name_are_refused() {
     for login in [("bin-1", "wrong"), ("bin-1", PASSWORD), ("nobody", folder.secret.as_str()), ("fenlei", "")] {
         assert!(!attempt(login).status.success(), "{login:?}");
     }
-    let mut anonymous = Command::new("mosquitto_pub");
-    anonymous.args(["-h", "127.0.0.1", "-p", &broker.devices.to_string(), "-t", EVENT, "-m", "x"]);
-    assert!(!anonymous.output().unwrap().status.success());
+    for port in [broker.devices, broker.backend] {
+        let mut anonymous = Command::new("mosquitto_pub");
+        anonymous.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-t", EVENT, "-m", "x"]);
+        assert!(!anonymous.output().unwrap().status.success());
+    }
 }
 
 #[test]
