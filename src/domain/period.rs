@@ -52,6 +52,14 @@ impl Span {
     }
 }
 
+/// Reads a date written `YYYY-MM-DD`, and nothing else: years beyond four digits are slips, and overflow calendars.
+pub fn parse_date(text: &str) -> Option<NaiveDate> {
+    let bytes = text.as_bytes();
+    let fits = |(at, byte): (usize, &u8)| if matches!(at, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() };
+    let written = bytes.len() == 10 && bytes.iter().enumerate().all(fits);
+    written.then(|| text.parse().ok()).flatten()
+}
+
 /// The length of the periods that a span is cut into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -116,6 +124,14 @@ mod tests {
             weeks,
             [span("2026-11-19", "2026-11-22"), span("2026-11-23", "2026-11-29"), span("2026-11-30", "2026-12-01")]
         );
+    }
+
+    #[test]
+    fn a_date_has_one_spelling() {
+        assert_eq!(parse_date("2026-11-19"), "2026-11-19".parse().ok());
+        for wrong in ["2026-11-31", "2026-1-01", "+12026-11-19", "20261119", "2026-11-19T00", "2026/11/19"] {
+            assert_eq!(parse_date(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

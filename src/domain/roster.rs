@@ -97,13 +97,26 @@ impl BadRow {
     }
 }
 
+/// An import as it was read: the rows that can be read, by their numbers, and what is wrong with the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    pub readable: Vec<(usize, HouseholdRow)>,
+    pub bad: Vec<BadRow>,
+}
+
+impl From<Vec<HouseholdRow>> for Rows {
+    fn from(rows: Vec<HouseholdRow>) -> Self {
+        Self { readable: (1..).zip(rows).collect(), bad: Vec::new() }
+    }
+}
+
 /// What each row says for itself, and whether two rows of one import contradict each other.
-pub fn check_rows(rows: &[HouseholdRow]) -> Vec<BadRow> {
+pub fn check_rows(rows: &[(usize, HouseholdRow)]) -> Vec<BadRow> {
     let mut bad = Vec::new();
     let mut households = BTreeMap::new();
     let mut cards: HashMap<&str, Vec<(usize, Enrolment)>> = HashMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        let number = index + 1;
+    for (number, row) in rows {
+        let number = *number;
         if !fenlei_wire::limits::is_id(&row.household) {
             bad.push(BadRow::new(number, "`household` must match [a-z0-9][a-z0-9_-]{0,47}"));
         }
@@ -148,17 +161,18 @@ mod tests {
 
     #[test]
     fn a_card_passes_on_when_a_household_moves_out_but_is_never_shared() {
-        let moved = [row("a", "2026-01-01", Some("2026-06-30"), &["c"]), row("b", "2026-07-01", None, &["c"])];
-        assert_eq!(check_rows(&moved), []);
-        let shared = [row("a", "2026-01-01", Some("2026-07-01"), &["c"]), row("b", "2026-07-01", None, &["c"])];
-        assert_eq!(check_rows(&shared), [BadRow::new(2, "shares a card with row 1 on the same days")]);
+        let check = |rows: Vec<HouseholdRow>| check_rows(&Rows::from(rows).readable);
+        let moved = vec![row("a", "2026-01-01", Some("2026-06-30"), &["c"]), row("b", "2026-07-01", None, &["c"])];
+        assert_eq!(check(moved), []);
+        let shared = vec![row("a", "2026-01-01", Some("2026-07-01"), &["c"]), row("b", "2026-07-01", None, &["c"])];
+        assert_eq!(check(shared), [BadRow::new(2, "shares a card with row 1 on the same days")]);
     }
 
     #[test]
     fn every_bad_row_is_named_without_its_card() {
         let long = "x".repeat(65);
-        let rows = [row("A", "2026-01-01", None, &[]), row("b", "2026-02-01", Some("2026-01-01"), &[&long])];
-        let bad = check_rows(&rows);
+        let rows = vec![row("A", "2026-01-01", None, &[]), row("b", "2026-02-01", Some("2026-01-01"), &[&long])];
+        let bad = check_rows(&Rows::from(rows).readable);
         assert_eq!(bad.iter().map(|bad| bad.row).collect::<Vec<_>>(), [1, 2, 2]);
         assert!(bad.iter().all(|bad| !bad.error.contains("xxx")));
     }

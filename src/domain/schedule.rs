@@ -78,6 +78,8 @@ pub enum ScheduleError {
     TooMany(&'static str),
     #[error("`reason` is longer than {MAX_REASON} bytes")]
     ReasonTooLong,
+    #[error("{0} is no date of a calendar: years have four digits")]
+    FarOff(NaiveDate),
 }
 
 const MAX_WINDOWS: usize = 500;
@@ -107,6 +109,10 @@ impl Schedule {
         if self.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON) {
             return Err(ScheduleError::ReasonTooLong);
         }
+        let mut dates = std::iter::once(self.valid_from).chain(self.dates.iter().map(|date| date.date));
+        if let Some(far) = dates.find(|date| !(1..=9999).contains(&date.year())) {
+            return Err(ScheduleError::FarOff(far));
+        }
         if self.weekly.len() > MAX_WINDOWS {
             return Err(ScheduleError::TooMany("weekly"));
         }
@@ -127,6 +133,11 @@ impl Schedule {
         }
         Ok(())
     }
+}
+
+/// The version in force on a day: the one with the greatest `valid_from` not after it, of equal ones the last stored.
+pub fn in_force(versions: &[Schedule], on: NaiveDate) -> Option<&Schedule> {
+    versions.iter().filter(|version| version.valid_from <= on).max_by_key(|version| version.valid_from)
 }
 
 fn check_window(window: &DayWindow, at: impl Fn() -> String) -> Result<(), ScheduleError> {
@@ -292,6 +303,9 @@ mod tests {
         let timetable = Timetable::new(DEFAULT_ZONE, [&open("08:00", "09:00"), &open("10:00", "11:00")]);
         let timing = timetable.classify(at("2026-11-20T10:30:00+08:00"), Stream::Food).timing;
         assert_eq!(timing, Timing::InWindow);
+        let versions = [open("08:00", "09:00"), open("10:00", "11:00")];
+        assert_eq!(in_force(&versions, "2026-11-10".parse().unwrap()), Some(&versions[1]));
+        assert_eq!(in_force(&versions, "2026-11-09".parse().unwrap()), None);
     }
 
     #[test]

@@ -31,6 +31,15 @@ pub struct Committed {
     pub receipts: Vec<Receipt>,
 }
 
+/// What became of an event that was tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Retried {
+    Stored,
+    /// An event of this name is in the ledger.
+    Known,
+    Refused(Refusal),
+}
+
 /// What a batch did, for the counters.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -152,28 +161,29 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Takes an event in that was refused before. `false`: it is refused again, or stored already.
-    pub fn retry(&mut self, inbound: &Inbound) -> Result<bool, StoreError> {
-        let What::Events { from, elements } = &inbound.what else { return Ok(false) };
-        let [Element::Event(event)] = elements.as_slice() else { return Ok(false) };
-        let Ok(placed) = self.admit(from) else { return Ok(false) };
-        if self.accept(placed, event).is_err() {
-            return Ok(false);
+    /// Takes an event in that was refused before.
+    pub fn retry(&mut self, from: &Sender, event: &Event, received: i64) -> Result<Retried, StoreError> {
+        let placed = match self.admit(from) {
+            Ok(placed) => placed,
+            Err(refusal) => return Ok(Retried::Refused(refusal)),
+        };
+        if let Err(refusal) = self.accept(placed, event) {
+            return Ok(Retried::Refused(refusal));
         }
         let name = BootName { device: &from.device, incarnation: placed.device.incarnation, boot: event.boot };
         let slot = self.boots.open(self.connection, name)?;
         let boot = self.boots.id(slot);
         if self.boots.row(self.connection, boot, event.seq)?.is_some() {
-            return Ok(false);
+            return Ok(Retried::Known);
         }
         // Used up when it was refused, unless the device's hardware was replaced since.
-        self.boots.change(self.connection, slot, inbound.received, |marks| marks.take(event.seq).unwrap_or_default())?;
-        self.append(placed, boot, event, inbound.received)?;
+        self.boots.change(self.connection, slot, received, |marks| marks.take(event.seq).unwrap_or_default())?;
+        self.append(placed, boot, event, received)?;
         if let Body::Lost(lost) = &event.body {
             let of = self.boots.open(self.connection, BootName { boot: lost.of_boot, ..name })?;
-            self.declare_lost(of, lost, inbound.received)?;
+            self.declare_lost(of, lost, received)?;
         }
-        Ok(true)
+        Ok(Retried::Stored)
     }
 
     fn events(&mut self, from: &Sender, elements: &[Element], received: i64) -> Result<Committed, StoreError> {

@@ -31,7 +31,7 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use intake::Committed;
+pub use intake::{Committed, Retried};
 use readers::Readers;
 pub use writer::Health;
 use writer::{Writer, WriterHandle};

@@ -162,6 +162,31 @@ pub fn totals(connection: &Connection) -> Result<(i64, i64, i64), StoreError> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
 }
 
+/// What is in quarantine of one sender, as it named itself.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub device: String,
+    pub topic: String,
+    pub items: i64,
+    pub refusals: i64,
+}
+
+pub fn held(connection: &Connection) -> Result<Vec<Held>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT device, topic, count(*), sum(count) FROM quarantine GROUP BY device, topic")?;
+    let held = select.query_map([], |row| {
+        Ok(Held { device: row.get(0)?, topic: row.get(1)?, items: row.get(2)?, refusals: row.get(3)? })
+    })?;
+    Ok(held.collect::<Result<_, _>>()?)
+}
+
+/// What was refused of each device beyond its cap, and not kept.
+pub fn overflow(connection: &Connection) -> Result<Vec<(String, i64)>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT device, count FROM quarantine_overflow")?;
+    let overflow = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(overflow.collect::<Result<_, _>>()?)
+}
+
 /// Forgets bytes that are no JSON once they are old.
 pub fn forget_raw(connection: &Connection, now: i64) -> Result<usize, StoreError> {
     Ok(connection

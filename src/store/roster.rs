@@ -8,7 +8,7 @@ use super::StoreError;
 use super::intake::card_id;
 use super::registry::changed;
 use crate::domain::card::CardKey;
-use crate::domain::roster::{BadRow, CardId, Enrolment, HouseholdRow, Roster, check_rows};
+use crate::domain::roster::{BadRow, CardId, Enrolment, HouseholdRow, Roster, Rows, check_rows};
 use crate::domain::zone::Day;
 
 /// Why an import was not made.
@@ -40,21 +40,32 @@ pub fn import(
     rows: &[HouseholdRow],
     key: &CardKey,
 ) -> Result<Imported, ImportError> {
-    let mut bad = check_rows(rows);
-    let ids: HashSet<&str> = rows.iter().map(|row| row.household.as_str()).collect();
+    import_read(connection, community, rows.to_vec().into(), key)
+}
+
+/// Like [`import`], of rows as they were read: those that could not be are named together with those that may not be.
+pub fn import_read(
+    connection: &Connection,
+    community: i64,
+    rows: Rows,
+    key: &CardKey,
+) -> Result<Imported, ImportError> {
+    let Rows { readable: rows, mut bad } = rows;
+    bad.extend(check_rows(&rows));
+    let ids: HashSet<&str> = rows.iter().map(|(_, row)| row.household.as_str()).collect();
     let mut holders = connection.prepare_cached(
         "SELECT h.id, h.enrolled_from, h.enrolled_until
          FROM card c JOIN household_card hc ON hc.card = c.id JOIN household h ON h.key = hc.household
          WHERE c.hash = ?1 AND h.community = ?2",
     )?;
-    for (index, row) in rows.iter().enumerate() {
+    for (number, row) in &rows {
         for card in &row.cards {
             let held = holders
                 .query_map((key.hash(card).0, community), |row| Ok((row.get::<_, String>(0)?, enrolment(row, 1)?)))?
                 .collect::<Result<Vec<_>, _>>()?;
             let taken = held.iter().any(|(id, held)| !ids.contains(id.as_str()) && held.overlaps(&row.enrolment()));
             if taken {
-                bad.push(BadRow::new(index + 1, "one of its cards belongs to another household on the same days"));
+                bad.push(BadRow::new(*number, "one of its cards belongs to another household on the same days"));
             }
         }
     }
@@ -63,7 +74,7 @@ pub fn import(
         return Err(ImportError::Rows(bad));
     }
     let mut imported = Imported::default();
-    for row in rows {
+    for (_, row) in &rows {
         let known: Option<i64> = connection
             .prepare_cached("SELECT key FROM household WHERE community = ?1 AND id = ?2")?
             .query_row((community, &row.household), |row| row.get(0))

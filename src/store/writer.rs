@@ -8,10 +8,11 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::intake::{Committed, Intake, Memory, Tally};
+use super::intake::{Committed, Intake, Memory, Retried, Tally};
 use super::rollups::Rollups;
 use super::{StoreError, ledger, registry};
-use crate::domain::inbound::Inbound;
+use crate::domain::event::Event;
+use crate::domain::inbound::{Inbound, Sender};
 use crate::domain::registry::Registry;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.
@@ -97,13 +98,13 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Tries a quarantined event again; its seq was used up when it was refused. `false`: refused again.
-    pub fn retry(&mut self, inbound: &Inbound) -> Result<bool, StoreError> {
+    /// Tries a quarantined event again; its seq was used up when it was refused.
+    pub fn retry(&mut self, from: &Sender, event: &Event, received: i64) -> Result<Retried, StoreError> {
         let mut intake =
             Intake::begin(self.connection, &self.registry, self.rollups, self.memory, self.quarantine_cap)?;
-        let accepted = intake.retry(inbound)?;
+        let retried = intake.retry(from, event, received)?;
         intake.finish()?;
-        Ok(accepted)
+        Ok(retried)
     }
 }
 
