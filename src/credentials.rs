@@ -35,7 +35,8 @@ pub fn hash(secret: &str) -> Result<String, NoRandom> {
 /// Whether `secret` is the one that `stored` was made of.
 pub fn verify(stored: &str, secret: &str) -> bool {
     let Some([iterations, salt, expected]) = parts(stored) else { return false };
-    let (Ok(iterations), Ok(salt), Ok(expected)) = (iterations.parse(), STANDARD.decode(salt), STANDARD.decode(expected))
+    let (Ok(iterations), Ok(salt), Ok(expected)) =
+        (iterations.parse(), STANDARD.decode(salt), STANDARD.decode(expected))
     else {
         return false;
     };

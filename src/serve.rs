@@ -3,7 +3,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,14 +11,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::card_key::{self, CardKeyError};
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::domain::inbound::Sender;
 use crate::ingest::Ingest;
 use crate::mqtt::embedded::Broker;
 use crate::mqtt::receipts::Receipts;
 use crate::mqtt::{Message, Publisher, Sink, external};
-use crate::store::{Store, registry, states};
-use crate::{card_key, jobs, web};
+use crate::store::{Store, states};
+use crate::{jobs, telemetry, web};
 
 /// How long what is under way may take when the backend stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -37,15 +38,14 @@ pub struct Running {
 
 /// Starts everything; comes back once HTTP and, if embedded, MQTT accept connections.
 pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Running> {
-    let card_key = card_key::load_or_create(&config.privacy.card_key_file)?;
+    telemetry::install();
     let store = Store::open(&config.store_options())
         .with_context(|| format!("`store.url`: sqlite:{}", config.store.path.display()))?;
-    let fingerprint = card_key.fingerprint();
-    let now = clock.now().timestamp_millis();
-    store
-        .write(move |session| {
-            registry::check_card_key(session.connection, &fingerprint)?;
-            states::begin(session.connection, now)
+    let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
+    let card_key = store
+        .write(move |session| -> Result<_, CardKeyError> {
+            states::begin(session.connection, now)?;
+            card_key::for_store(session.connection, &key_file)
         })
         .await?;
 
@@ -58,16 +58,15 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         card_key: card_key.clone(),
         receipts: receipts.clone(),
     });
-    let mqtt_ready = Arc::new(AtomicBool::new(false));
-    let (broker, publisher) = match &config.mqtt.url {
+    let (broker, publisher, ready): (_, _, Arc<dyn Fn() -> bool + Send + Sync>) = match &config.mqtt.url {
         None => {
             let reading = store.clone();
             let broker = Broker::start(config.mqtt.listen, Arc::new(move || reading.registry()), sink)
                 .await
                 .with_context(|| format!("`mqtt.listen` = \"{}\" cannot be used", config.mqtt.listen))?;
-            mqtt_ready.store(true, Ordering::Relaxed);
             let publisher = Publisher::Embedded(broker.router.clone());
-            (Some(broker), publisher)
+            let running = broker.running();
+            (Some(broker), publisher, Arc::new(move || !running.is_finished()))
         }
         Some(url) => {
             let options = external::Options {
@@ -76,17 +75,11 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
                 credentials: url.login.clone().map(|login| (login.user, login.password)),
                 client_id: config.mqtt.client_id.clone(),
             };
-            let (connected, mut connection) = watch::channel(false);
+            let (connected, connection) = watch::channel(false);
             let (outbox, waiting) = external::outbox();
             tasks.push(tokio::spawn(external::receive(options.clone(), sink, connected, stop.clone())));
             tasks.push(tokio::spawn(external::publish(options, waiting, stop.clone())));
-            let ready = Arc::clone(&mqtt_ready);
-            tasks.push(tokio::spawn(async move {
-                while connection.changed().await.is_ok() {
-                    ready.store(*connection.borrow_and_update(), Ordering::Relaxed);
-                }
-            }));
-            (None, Publisher::External(outbox))
+            (None, Publisher::External(outbox), Arc::new(move || *connection.borrow()))
         }
     };
     tasks.push(until(&stop, receipts.run(publisher.clone())));
@@ -100,13 +93,13 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         store: store.clone(),
         clock,
         card_key,
-        ready: Arc::new(move || mqtt_ready.load(Ordering::Relaxed)),
-        on_secret_changed: Arc::new(move |device, replaced| {
+        ready,
+        on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();
             tokio::spawn(async move {
                 publisher.disconnect(&device.device).await;
-                if replaced {
-                    // The old hardware's retained word must not outlive it: its boots may be higher than the new one's.
+                if forgotten {
+                    // What the broker retains of the old hardware must not outlive it: its boots may be the higher ones.
                     let topic = device.topic(fenlei_wire::vocabulary::Channel::State);
                     publisher.publish(Message { topic, payload: Vec::new(), retain: true }).await;
                 }

@@ -50,7 +50,8 @@ pub async fn run(folder: &Path, events: u64, we_first: bool, clock: SharedClock)
             report.fenlei = drain(folder, port, events, &clock).await?;
         } else {
             let started = Instant::now();
-            tokio::task::spawn_blocking(move || mosquitto_sub(port, "reference", &["-C", &events.to_string()])).await??;
+            tokio::task::spawn_blocking(move || mosquitto_sub(port, "reference", &["-C", &events.to_string()]))
+                .await??;
             report.mosquitto_sub = started.elapsed();
         }
     }
@@ -60,12 +61,7 @@ pub async fn run(folder: &Path, events: u64, we_first: bool, clock: SharedClock)
 async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> anyhow::Result<Duration> {
     let key = CardKey::new([7; 32]);
     let store = prepare(folder, &key).await?;
-    let options = external::Options {
-        host: "127.0.0.1".into(),
-        port,
-        credentials: None,
-        client_id: "fenlei".into(),
-    };
+    let options = external::Options { host: "127.0.0.1".into(), port, credentials: None, client_id: "fenlei".into() };
     let (stop, receipts) = (CancellationToken::new(), Receipts::default());
     let (outbox, waiting) = external::outbox();
     let (connected, _) = watch::channel(false);

@@ -49,8 +49,10 @@ pub async fn run(folder: &Path, events: u64, batch: usize, now: DateTime<Utc>) -
     let mut early = 0;
     loop {
         // A turn of both: each meets the same disk, and neither pays for making up the events.
-        let batches: Vec<Vec<Publish>> =
-            (0..TURN).map(|_| workload.by_ref().take(batch).collect()).filter(|batch: &Vec<_>| !batch.is_empty()).collect();
+        let batches: Vec<Vec<Publish>> = (0..TURN)
+            .map(|_| workload.by_ref().take(batch).collect())
+            .filter(|batch: &Vec<_>| !batch.is_empty())
+            .collect();
         if batches.is_empty() {
             break;
         }

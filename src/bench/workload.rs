@@ -31,11 +31,8 @@ pub async fn prepare(folder: &Path, key: &CardKey) -> anyhow::Result<Store> {
 pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
     store
         .write(|session| -> Result<(), store::registry::RegistryError> {
-            let committee = Organization {
-                id: "committee".into(),
-                name: "Committee".into(),
-                kind: OrganizationKind::Committee,
-            };
+            let committee =
+                Organization { id: "committee".into(), name: "Committee".into(), kind: OrganizationKind::Committee };
             store::registry::put_organization(session.connection, &committee)?;
             store::registry::put_community(session.connection, COMMUNITY, "Bench", "committee", DEFAULT_ZONE)
         })
@@ -54,14 +51,8 @@ pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
                 };
                 store::registry::put_site(session.connection, &session.registry, &fields)?;
                 for (kind, device) in devices_of(site) {
-                    let fields = DeviceFields {
-                        id: &device,
-                        site: &id,
-                        kind,
-                        name: None,
-                        streams: None,
-                        password: "no login",
-                    };
+                    let fields =
+                        DeviceFields { id: &device, site: &id, kind, name: None, streams: None, password: "no login" };
                     store::registry::put_device(session.connection, &session.registry, &fields)?;
                 }
             }

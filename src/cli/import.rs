@@ -37,14 +37,14 @@ enum Command {
 pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
     let Command::Households { community, file } = &args.command;
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let rows = from_csv(&bytes).or_else(|bad| refuse(file, &bad))?;
+    let rows = from_csv(&bytes);
     let mut store = open_existing_store(config)?;
     let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(key) = registry::load(&transaction)?.communities.get(community).map(|community| community.key) else {
         bail!("there is no community {community}: create it first (PUT /api/v1/communities/{community})");
     };
     let card_key = card_key::for_store(&transaction, &config.privacy.card_key_file)?;
-    let imported = match roster::import(&transaction, key, &rows, &card_key) {
+    let imported = match roster::import_read(&transaction, key, rows, &card_key) {
         Ok(imported) => imported,
         Err(ImportError::Rows(bad)) => refuse(file, &bad)?,
         Err(error @ ImportError::Store(_)) => return Err(error.into()),

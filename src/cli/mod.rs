@@ -8,18 +8,21 @@ pub mod backup;
 pub mod check_config;
 pub mod device;
 pub mod import;
+pub mod serve;
 pub mod token;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use rusqlite::Connection;
+use tracing_subscriber::EnvFilter;
 
-use crate::clock::SystemClock;
+use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Mistakes};
 use crate::store;
 
@@ -41,6 +44,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything: broker, store, API.
+    Serve(serve::Args),
     /// Name every mistake in a settings file and in the environment.
     CheckConfig(check_config::Args),
     /// Make, list and revoke the bearer tokens of the API.
@@ -79,14 +84,23 @@ pub async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<()> {
     let clock = SystemClock;
+    let shared: SharedClock = Arc::new(clock);
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
+        Command::Serve(args) => serve::run(args, &config()?, shared).await,
         Command::CheckConfig(args) => check_config::run(&args, cli.config.as_deref()),
         Command::Token(args) => token::run(&args, &config()?, &clock),
         Command::Import(args) => import::run(&args, &config()?, &clock),
         Command::Backup(args) => backup::run(&args, &config()?),
         Command::Device(args) => device::run(&args, &config()?),
     }
+}
+
+/// The log of a command that runs until it is stopped.
+fn log_to_stderr(config: &Config) {
+    let filter = EnvFilter::new(&config.log.filter);
+    // A second subscriber in one process is no reason not to run.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
 }
 
 /// Mistakes of a file stand by themselves, a line each; everything else is one sentence of ours.

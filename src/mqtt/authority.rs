@@ -102,7 +102,8 @@ mod tests {
         let subscribe = |filter| may_subscribe(&registry, Some("bin-1"), filter);
         assert!(subscribe("fenlei/v1/north/bin/bin-1/command") && subscribe("fenlei/v1/north/bin/bin-1/receipt"));
         assert!(subscribe("$share/group/fenlei/v1/north/bin/bin-1/config"));
-        for foreign in ["#", "fenlei/#", "fenlei/v1/north/bin/+/command", "fenlei/v1/north/bin/bin-1/event", "$share/g/#"]
+        for foreign in
+            ["#", "fenlei/#", "fenlei/v1/north/bin/+/command", "fenlei/v1/north/bin/bin-1/event", "$share/g/#"]
         {
             assert!(!subscribe(foreign), "{foreign}");
         }

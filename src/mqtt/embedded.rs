@@ -20,7 +20,7 @@ use mqtt5::broker::{AuthProvider, AuthResult, BrokerShutdownHandle, MqttBroker};
 use mqtt5::packet::connect::ConnectPacket;
 use mqtt5::packet::publish::PublishPacket;
 use mqtt5::protocol::v5::reason_codes::ReasonCode;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::{MAX_PACKET, Message, Sink, authority};
 use crate::domain::registry::Registry;
@@ -97,9 +97,9 @@ impl Broker {
         Ok(Self { address, router, shutdown, task })
     }
 
-    /// Whether it still accepts connections.
-    pub fn is_running(&self) -> bool {
-        !self.task.is_finished()
+    /// Finished when it no longer accepts connections.
+    pub fn running(&self) -> AbortHandle {
+        self.task.abort_handle()
     }
 
     pub async fn stop(self) {

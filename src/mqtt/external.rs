@@ -105,7 +105,8 @@ async fn poll(
             Ok(Event::Incoming(Packet::SubAck(answer))) => {
                 let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
                 if !answer.return_codes.iter().all(granted) {
-                    return "the broker refuses our subscriptions: its ACL must let this user read fenlei/v1/#".to_owned();
+                    return "the broker refuses our subscriptions: its ACL must let this user read fenlei/v1/#"
+                        .to_owned();
                 }
                 backoff.reset();
                 connected.send_replace(true);

@@ -22,14 +22,37 @@ const OUTERMOST: &[&str] = &["lib", "main", "cli", "serve", "demo", "simulate", 
 
 /// What the domain may be built from.
 const DOMAIN_CRATES: &[&str] = &[
-    "chrono", "chrono_tz", "core", "crate", "fenlei_wire", "hmac", "self", "serde", "serde_json", "serde_path_to_error",
-    "sha2", "std", "super", "thiserror", "utoipa",
+    "chrono",
+    "chrono_tz",
+    "core",
+    "crate",
+    "fenlei_wire",
+    "hmac",
+    "self",
+    "serde",
+    "serde_json",
+    "serde_path_to_error",
+    "sha2",
+    "std",
+    "super",
+    "thiserror",
+    "utoipa",
     "proptest", // its unit tests
 ];
 
 /// Clocks, files, networks and databases: nothing for the domain.
-const IMPURE: &[&str] =
-    &["Utc::now", "Local::now", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env", "std::thread", "tokio", "rusqlite"];
+const IMPURE: &[&str] = &[
+    "Utc::now",
+    "Local::now",
+    "Instant::now",
+    "SystemTime",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "tokio",
+    "rusqlite",
+];
 
 const MAX_LINES: usize = 600;
 

@@ -75,7 +75,8 @@ impl Bench {
 
 fn populate(session: &mut Session<'_>) -> Result<(), RegistryError> {
     let connection = session.connection;
-    let committee = Organization { id: "committee".into(), name: "居委会".into(), kind: OrganizationKind::Committee };
+    let committee =
+        Organization { id: "committee".into(), name: "居委会".into(), kind: OrganizationKind::Committee };
     registry::put_organization(connection, &committee)?;
     let zone = chrono_tz::Asia::Shanghai;
     registry::put_community(connection, "rose", "玫瑰园", "committee", zone)?;
@@ -120,7 +121,8 @@ fn settled(committed: &Committed) -> Vec<(u64, u64)> {
 #[tokio::test]
 async fn bytes_that_are_no_json_are_kept_as_they_came_cut_to_4_kib() {
     let bench = Bench::new().await;
-    let broken = [b"".as_slice(), b"\xff\xfe", b"{", b"{\"boot\":1,\"seq\":1", b"nonsense", b"[1,2", b"{\"boot\":1,\"seq\":1}x"];
+    let broken =
+        [b"".as_slice(), b"\xff\xfe", b"{", b"{\"boot\":1,\"seq\":1", b"nonsense", b"[1,2", b"{\"boot\":1,\"seq\":1}x"];
     for bytes in broken {
         let committed = bench.publish(BIN, bytes).await;
         assert!(committed.receipts.is_empty(), "no name can be read in {bytes:?}");
@@ -151,7 +153,8 @@ async fn deep_json_is_refused_alone_and_never_costs_its_siblings() {
     );
     assert_eq!(settled(&bench.publish(CAMERA, judgement).await), [(1, 1)]);
     assert_eq!(bench.stored().await, 4);
-    let card = format!(r#"{{"boot":1,"seq":4,"time":"{time}","type":"deposit","stream":"food","grams":1,"card":{deep}}}"#);
+    let card =
+        format!(r#"{{"boot":1,"seq":4,"time":"{time}","type":"deposit","stream":"food","grams":1,"card":{deep}}}"#);
     assert_eq!(settled(&bench.publish(BIN, card).await), [(1, 4)]);
     assert_eq!(bench.stored().await, 4);
 }
@@ -163,14 +166,18 @@ async fn numbers_out_of_all_bounds() {
     let with = |seq: &str, grams: &str| {
         format!(r#"{{"boot":1,"seq":{seq},"time":"{time}","type":"deposit","stream":"food","grams":{grams}}}"#)
     };
-    for (seq, grams) in [(1, "1e999"), (2, "18446744073709551616"), (3, "1.0"), (4, "-1"), (5, "200001"), (6, "\"5\"")] {
+    for (seq, grams) in [(1, "1e999"), (2, "18446744073709551616"), (3, "1.0"), (4, "-1"), (5, "200001"), (6, "\"5\"")]
+    {
         assert_eq!(settled(&bench.publish(BIN, with(&seq.to_string(), grams)).await), [(1, seq)], "grams {grams}");
     }
     for seq in ["0", "-1", "1.0", "9007199254740992", "18446744073709551616", "1e999", "null", "\"7\"", "[7]"] {
         assert!(bench.publish(BIN, with(seq, "5")).await.receipts.is_empty(), "seq {seq} is no name");
     }
     assert_eq!(bench.stored().await, 0);
-    assert_eq!(settled(&bench.publish(BIN, with("9007199254740991", "0")).await), [(1, 6), (9007199254740991, 9007199254740991)]);
+    assert_eq!(
+        settled(&bench.publish(BIN, with("9007199254740991", "0")).await),
+        [(1, 6), (9007199254740991, 9007199254740991)]
+    );
     assert_eq!(bench.stored().await, 1);
     let boot = with("1", "5").replace("\"boot\":1", "\"boot\":4294967296");
     assert!(bench.publish(BIN, boot).await.receipts.is_empty());
@@ -235,7 +242,13 @@ async fn strangers_wrong_topics_and_wrong_kinds_are_refused_receipted_and_used_u
         bench.publish(BIN, deposit(seq).to_string()).await;
     }
     assert_eq!(bench.stored().await, 0);
-    for topic in ["fenlei/v1/gate/bin/bin-1/config", "fenlei/v1/gate/bin/bin-1/evnt", "", "elsewhere/bin-1", "fenlei/v2/a/bin/b/event"] {
+    for topic in [
+        "fenlei/v1/gate/bin/bin-1/config",
+        "fenlei/v1/gate/bin/bin-1/evnt",
+        "",
+        "elsewhere/bin-1",
+        "fenlei/v2/a/bin/b/event",
+    ] {
         assert!(bench.publish(topic, deposit(3).to_string()).await.receipts.is_empty(), "{topic}");
         assert_eq!(bench.quarantine().await.last().unwrap().reason, Reason::TopicMismatch.as_str());
     }
@@ -292,7 +305,16 @@ fn table() -> Vec<(&'static str, Value, Vec<(&'static str, Vec<Value>)>)> {
             vec![
                 ("stream", stream()),
                 ("grams", grams()),
-                ("card", vec![json!("x".repeat(65)), json!(7), json!(["04a1"]), json!({"id": "04a1"}), json!("二".repeat(22))]),
+                (
+                    "card",
+                    vec![
+                        json!("x".repeat(65)),
+                        json!(7),
+                        json!(["04a1"]),
+                        json!({"id": "04a1"}),
+                        json!("二".repeat(22)),
+                    ],
+                ),
                 ("verdict", vec![json!("unjudged"), text(), json!(1)]),
                 ("reason", vec![json!(1)]),
                 ("time", vec![missing.clone(), json!("2026-11-20 10:00"), json!("2026-11-20T10:00:00"), json!(NOW)]),
@@ -331,7 +353,10 @@ fn table() -> Vec<(&'static str, Value, Vec<(&'static str, Vec<Value>)>)> {
                 ("verdict", vec![missing.clone(), text()]),
                 ("reason", vec![text()]),
                 ("confidence", share()),
-                ("bin", vec![missing.clone(), json!(1), json!("No Id"), json!("cam-1"), json!("bin-2"), json!("bin-9")]),
+                (
+                    "bin",
+                    vec![missing.clone(), json!(1), json!("No Id"), json!("cam-1"), json!("bin-2"), json!("bin-9")],
+                ),
             ],
         ),
         (
@@ -406,7 +431,11 @@ async fn every_field_of_every_type_missing_or_out_of_range() {
                 let item = &items[refused - 1];
                 assert_eq!(item.seq, Some(seq as i64));
                 let named = item.detail.contains(&format!("`{field}"));
-                assert!(named || item.reason == "unknown_target" || item.detail.contains("is missing"), "{bad}: {}", item.detail);
+                assert!(
+                    named || item.reason == "unknown_target" || item.detail.contains("is missing"),
+                    "{bad}: {}",
+                    item.detail
+                );
             }
         }
     }
@@ -520,7 +549,9 @@ async fn an_event_refused_for_its_time_is_no_conflict_when_it_comes_again_in_tim
         bench.publish_at(received, "fenlei/v1/gate/bin/stranger/event", unsynced.to_string()).await;
     }
     let conflicts = || {
-        bench.store.read(|connection| Ok(connection.query_row("SELECT sum(conflicts) FROM boot", [], |row| row.get::<_, i64>(0))?))
+        bench.store.read(|connection| {
+            Ok(connection.query_row("SELECT sum(conflicts) FROM boot", [], |row| row.get::<_, i64>(0))?)
+        })
     };
     assert_eq!(conflicts().await.unwrap(), 0);
     let mut other = deposit(2);
@@ -536,8 +567,22 @@ fn random_bytes_lose_nothing_and_use_up_nothing() {
     let bench = runtime.block_on(Bench::new());
     let fragment = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..60),
-        prop::sample::select(vec!["{", "}", "[", "]", ",", ":", "\"boot\":1", "\"seq\":2", "\"card\":", "1e999", "null", "\\", "\""])
-            .prop_map(|text| text.as_bytes().to_vec()),
+        prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"boot\":1",
+            "\"seq\":2",
+            "\"card\":",
+            "1e999",
+            "null",
+            "\\",
+            "\""
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
     ];
     let payload = prop::collection::vec(fragment, 0..8).prop_map(|fragments| fragments.concat());
     let config = ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() };

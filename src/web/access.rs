@@ -1,0 +1,165 @@
+//! Who asks, what they may see, what they may do.
+//!
+//! What a token may not see answers 404, in the same words as what is not there; what it may see but not do
+//! answers 403. A read is therefore never answered by 403.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+
+use super::App;
+use super::problem::Problem;
+use crate::domain::registry::{Community, Device, Registry, Role, Site};
+use crate::store::tokens::{self, Caller};
+
+pub(super) const ADMINS: &[Role] = &[Role::Admin];
+/// Who runs sites and devices.
+pub(super) const OPERATORS: &[Role] = &[Role::Admin, Role::Operator];
+/// Who reads communities and their figures.
+pub(super) const READERS: &[Role] = &[Role::Admin, Role::Operator, Role::Organization];
+/// Who reads sites and their schedules.
+pub(super) const SITE_READERS: &[Role] = &[Role::Admin, Role::Operator, Role::Organization, Role::Scheduler];
+
+/// Which communities a caller sees.
+#[derive(Clone, Debug)]
+enum Scope {
+    All,
+    Communities(BTreeSet<String>),
+}
+
+/// A caller, with the registry as it stood when the request came.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub caller: Caller,
+    pub registry: Arc<Registry>,
+    scope: Scope,
+}
+
+impl Access {
+    pub(super) fn new(caller: Caller, registry: Arc<Registry>) -> Self {
+        let scope = match &caller.organization {
+            None => Scope::All,
+            Some(organization) => {
+                Scope::Communities(registry.communities_of(organization).into_iter().map(str::to_owned).collect())
+            }
+        };
+        Self { caller, registry, scope }
+    }
+
+    fn is_one_of(&self, roles: &[Role]) -> bool {
+        roles.iter().any(|role| self.caller.roles.contains(role))
+    }
+
+    /// Whether the caller reads this kind of thing at all.
+    pub(super) fn may_see(&self, readers: &[Role]) -> Result<(), Problem> {
+        if self.is_one_of(readers) { Ok(()) } else { Err(Problem::not_found()) }
+    }
+
+    /// Whether the caller may change what it sees.
+    pub(super) fn may_do(&self, doers: &[Role]) -> Result<(), Problem> {
+        if self.is_one_of(doers) {
+            return Ok(());
+        }
+        let roles: Vec<_> = doers.iter().map(|role| role.as_str()).collect();
+        Err(Problem::forbidden(format!("this takes a token with the role {}", roles.join(" or "))))
+    }
+
+    /// The organization the caller is bound to; `None`: to none, it sees all.
+    pub(super) fn bound_to(&self) -> Option<&str> {
+        self.caller.organization.as_deref()
+    }
+
+    pub(super) fn sees_community(&self, id: &str) -> bool {
+        let in_scope = match &self.scope {
+            Scope::All => true,
+            Scope::Communities(own) => own.contains(id),
+        };
+        in_scope && self.registry.communities.contains_key(id)
+    }
+
+    pub(super) fn sees_site(&self, id: &str) -> bool {
+        self.registry.sites.get(id).is_some_and(|site| self.sees_community(&site.community))
+    }
+
+    pub(super) fn sees_device(&self, id: &str) -> bool {
+        self.registry.devices.get(id).is_some_and(|device| self.sees_site(&device.site))
+    }
+
+    pub(super) fn sees_project(&self, id: &str) -> bool {
+        self.registry.projects.get(id).is_some_and(|project| self.sees_community(&project.community))
+    }
+
+    /// Its own, and those it works beside in its communities.
+    pub(super) fn sees_organization(&self, id: &str) -> bool {
+        let Scope::Communities(own) = &self.scope else { return self.registry.organizations.contains_key(id) };
+        let registry = &self.registry;
+        let committee = || own.iter().any(|one| registry.communities.get(one).is_some_and(|one| one.committee == id));
+        let works = || registry.projects.values().any(|one| one.organization == id && own.contains(&one.community));
+        registry.organizations.contains_key(id) && (self.bound_to() == Some(id) || committee() || works())
+    }
+
+    pub(super) fn community(&self, id: &str) -> Result<&Community, Problem> {
+        let community = self.registry.communities.get(id).filter(|_| self.sees_community(id));
+        community.ok_or_else(Problem::not_found)
+    }
+
+    pub(super) fn site(&self, id: &str) -> Result<&Site, Problem> {
+        self.registry.sites.get(id).filter(|_| self.sees_site(id)).ok_or_else(Problem::not_found)
+    }
+
+    pub(super) fn device(&self, id: &str) -> Result<&Device, Problem> {
+        self.registry.devices.get(id).filter(|_| self.sees_device(id)).ok_or_else(Problem::not_found)
+    }
+
+    /// The keys of the sites the caller sees; `None`: all.
+    pub(super) fn site_keys(&self) -> Option<Vec<i64>> {
+        match &self.scope {
+            Scope::All => None,
+            Scope::Communities(own) => {
+                let sites = self.registry.sites.values().filter(|site| own.contains(&site.community));
+                Some(sites.map(|site| site.key).collect())
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let token = bearer(parts).ok_or_else(|| unauthorized("send a token: `Authorization: Bearer …`"))?;
+        authenticate(app, token).await
+    }
+}
+
+/// The access that a token gives at this moment.
+pub(super) async fn authenticate(app: &App, token: Token) -> Result<Access, Problem> {
+    let caller = app.store.read(move |connection| tokens::caller(connection, &token.0)).await?;
+    let caller = caller.ok_or_else(|| unauthorized("the token is unknown or revoked: ask for a new one"))?;
+    Ok(Access::new(caller, app.store.registry()))
+}
+
+/// A token as it was sent. It has no `Debug`, so that it is in no log.
+#[derive(Clone)]
+pub(super) struct Token(String);
+
+impl FromRequestParts<Arc<App>> for Token {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
+        bearer(parts).ok_or_else(|| unauthorized("send a token: `Authorization: Bearer …`"))
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<Token> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Token(token.trim().to_owned()))
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+}

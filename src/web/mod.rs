@@ -1,0 +1,180 @@
+//! The HTTP API over the store. It decides nothing about waste sorting: it checks who asks, reads the store or
+//! writes to it in one transaction, and says what came of it.
+//!
+//! Always: no handler blocks its thread; every refusal is a [`problem::Problem`]; every path of the API stands in its
+//! OpenAPI document, because both are made of the same list.
+
+mod access;
+mod communities;
+mod devices;
+mod etag;
+mod events;
+mod explain;
+mod extract;
+mod figures;
+mod households;
+mod layers;
+mod organizations;
+mod outside;
+mod paging;
+mod problem;
+mod projects;
+mod quarantine;
+mod resource;
+mod schedules;
+mod sites;
+mod stream;
+mod words;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use axum::{Extension, Router, middleware};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+pub use problem::Problem;
+
+use crate::clock::SharedClock;
+use crate::domain::card::CardKey;
+use crate::domain::inbound::Sender;
+use crate::store::Store;
+use crate::telemetry;
+
+/// What the API works with.
+pub struct App {
+    pub store: Store,
+    pub clock: SharedClock,
+    pub card_key: CardKey,
+    /// Whether MQTT accepts devices.
+    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Called when a device's secret no longer holds. `true`: nor does what the broker retains of it, because its
+    /// hardware was replaced or its registration deleted.
+    pub on_secret_changed: Arc<dyn Fn(Sender, bool) + Send + Sync>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// The most bytes of a body other than an import.
+const MAX_BODY: usize = 1024 * 1024;
+/// How long requests under way may take to finish once the backend shuts down.
+const DRAIN: Duration = Duration::from_secs(10);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Fenlei", description = "Waste-sorting sites: registry, schedules, figures, ledger.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    components(schemas(Problem)),
+    security(("bearer" = [])),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let about = "A token made by `fenlei token add`";
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+fn api() -> OpenApiRouter<Arc<App>> {
+    let import = routes!(households::list_households, households::import_households);
+    OpenApiRouter::new()
+        .routes(routes!(organizations::list_organizations))
+        .routes(routes!(
+            organizations::get_organization,
+            organizations::put_organization,
+            organizations::delete_organization
+        ))
+        .routes(routes!(communities::list_communities))
+        .routes(routes!(communities::get_community, communities::put_community, communities::delete_community))
+        .routes(import.layer(DefaultBodyLimit::max(households::MAX_IMPORT)))
+        .routes(routes!(figures::participation))
+        .routes(routes!(sites::list_sites))
+        .routes(routes!(sites::get_site, sites::put_site, sites::delete_site))
+        .routes(routes!(schedules::get_schedule, schedules::put_schedule))
+        .routes(routes!(figures::hours))
+        .routes(routes!(devices::list_devices))
+        .routes(routes!(devices::get_device, devices::put_device, devices::delete_device))
+        .routes(routes!(devices::rotate_secret))
+        .routes(routes!(projects::list_projects))
+        .routes(routes!(projects::get_project, projects::put_project, projects::delete_project))
+        .routes(routes!(events::list_events))
+        .routes(routes!(stream::stream))
+        .routes(routes!(quarantine::list_quarantine))
+        .routes(routes!(quarantine::delete_quarantined))
+        .routes(routes!(quarantine::retry_quarantined))
+        .routes(routes!(openapi))
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "document", security(()),
+    responses((status = 200, body = Object, description = "OpenAPI 3.1")))]
+async fn openapi(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> axum::response::Response {
+    axum::response::IntoResponse::into_response(axum::Json(&*document))
+}
+
+/// The whole of what is served over HTTP.
+pub fn router(app: App) -> Router {
+    let document = OpenApiRouter::with_openapi(Document::openapi());
+    let (api, document) = document.nest("/api/v1", api()).split_for_parts();
+    api.route("/", get(outside::landing))
+        .route("/healthz", get(outside::healthz))
+        .route("/readyz", get(outside::readyz))
+        .route("/metrics", get(outside::metrics))
+        .fallback(layers::unknown_path)
+        .method_not_allowed_fallback(layers::unknown_method)
+        .with_state(Arc::new(app))
+        .layer(Extension(Arc::new(document)))
+        .layer(Extension(telemetry::install()))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(middleware::from_fn(layers::bound))
+        .layer(middleware::from_fn(etag::tag_reads))
+        .layer(middleware::from_fn(layers::tidy))
+        .layer(middleware::from_fn(layers::count))
+}
+
+/// Serves until `shutdown`, and then until the requests under way are answered or [`DRAIN`] is over.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+    // A stream's events are small: they must not wait for company.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
+    let drained = {
+        let shutdown = shutdown.clone();
+        async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        }
+    };
+    // Streams would never end by themselves: they listen for this.
+    let router = router.layer(Extension(shutdown.clone()));
+    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
+    tokio::select! {
+        served = served.into_future() => served,
+        () = drained => {
+            tracing::warn!("requests that were still under way are cut off");
+            Ok(())
+        }
+    }
+}

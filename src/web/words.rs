@@ -1,0 +1,20 @@
+//! The word lists of the wire as OpenAPI schemas, so that the document lists the very words that are read.
+
+use fenlei_wire::vocabulary::{DeviceKind, EventType, Stream};
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
+
+fn one_of<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.iter().map(|one| name(*one)))).build()
+}
+
+pub(super) fn device_kind() -> Object {
+    one_of(DeviceKind::ALL, DeviceKind::as_str)
+}
+
+pub(super) fn event_type() -> Object {
+    one_of(EventType::ALL, EventType::as_str)
+}
+
+pub(super) fn streams() -> utoipa::openapi::schema::Array {
+    ArrayBuilder::new().items(one_of(Stream::ALL, Stream::as_str)).build()
+}
