@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod mqtt;
 pub mod serve;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;
 pub mod web;

@@ -1,0 +1,182 @@
+//! Registers the sample neighbourhood in a store and hands out its devices' secrets. It may be done again: then its
+//! devices get new secrets, and what was recorded of the neighbourhood stays.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+
+use super::fleet::Credential;
+use super::neighbourhood::{Neighbourhood, ZONE};
+use crate::credentials::{self, NoRandom};
+use crate::domain::card::CardKey;
+use crate::store::StoreError;
+use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
+use crate::store::rollups::Rollups;
+use crate::store::roster::{self, ImportError};
+
+/// Why the neighbourhood could not be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Secret(#[from] NoRandom),
+}
+
+/// Registers everything on a connection that is in a transaction, whose `rollups` are written with it. Schedules and
+/// projects that are there already keep their dates.
+pub fn enrol(
+    connection: &Connection,
+    rollups: &mut Rollups,
+    neighbourhood: &Neighbourhood,
+    key: &CardKey,
+    now: DateTime<Utc>,
+) -> Result<Vec<Credential>, EnrolError> {
+    let present = registry::load(connection)?;
+    for organization in &neighbourhood.organizations {
+        registry::put_organization(connection, organization)?;
+    }
+    for community in &neighbourhood.communities {
+        registry::put_community(connection, community.id, community.name, community.committee, ZONE)?;
+    }
+    for site in &neighbourhood.sites {
+        let fields = SiteFields {
+            id: site.id,
+            community: site.community,
+            name: site.name,
+            zone: ZONE,
+            latitude: Some(site.latitude),
+            longitude: Some(site.longitude),
+        };
+        registry::put_site(connection, &present, &fields)?;
+    }
+    for project in neighbourhood.projects.iter().filter(|project| !present.projects.contains_key(&project.id)) {
+        registry::put_project(connection, project)?;
+    }
+    let current = registry::load(connection)?;
+    for community in &neighbourhood.communities {
+        if let Some(registered) = current.communities.get(community.id) {
+            let rows: Vec<_> = community.households.iter().map(|home| home.row.clone()).collect();
+            roster::import(connection, registered.key, &rows, key)?;
+        }
+    }
+    for site in &neighbourhood.sites {
+        let scheduled = current.sites.get(site.id).is_some_and(|site| !site.schedules.is_empty());
+        if let (Some(schedule), false) = (&site.schedule, scheduled) {
+            registry::put_schedule(connection, &current, rollups, site.id, schedule, now.timestamp_millis())?;
+        }
+    }
+    neighbourhood
+        .devices
+        .iter()
+        .map(|device| {
+            let (secret, password) = credentials::generate()?;
+            let fields = DeviceFields {
+                id: device.id,
+                site: device.site,
+                kind: device.kind,
+                name: Some(device.name),
+                streams: device.stream.as_ref().map(std::slice::from_ref),
+                password: &password,
+            };
+            if !registry::put_device(connection, &current, &fields)? {
+                registry::rotate_secret(connection, &current, device.id, &password, false, now.timestamp_millis())?;
+            }
+            let (id, site) = (device.id.to_owned(), device.site.to_owned());
+            Ok(Credential { device: id, secret, site, kind: device.kind })
+        })
+        .collect()
+}
+
+/// Writes credentials as CSV (`device,secret,site,kind`) that only its owner can read.
+pub fn write_credentials(path: &Path, credentials: &[Credential]) -> io::Result<()> {
+    // A file that is there may be open to others, and its mode stays when it is written to.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut writer = csv::Writer::from_writer(file);
+    for credential in credentials {
+        writer.serialize(credential).map_err(io::Error::other)?;
+    }
+    writer.flush()
+}
+
+/// Reads what [`write_credentials`] wrote. Errors name the line, never what is in it.
+pub fn read_credentials(path: &Path) -> io::Result<Vec<Credential>> {
+    let mut reader = csv::Reader::from_reader(File::open(path)?);
+    let rows = reader.deserialize().enumerate().map(|(index, row)| {
+        row.map_err(|_| io::Error::other(format!("line {}: expected device,secret,site,kind", index + 2)))
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::store::open_beside;
+
+    fn enrolled(path: &Path, today: &str) -> Vec<Credential> {
+        let mut connection = open_beside(path).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let mut rollups = Rollups::default();
+        let sample = Neighbourhood::sample(today.parse().unwrap());
+        let now = format!("{today}T12:00:00+08:00").parse().unwrap();
+        let credentials = enrol(&transaction, &mut rollups, &sample, &CardKey::new([7; 32]), now).unwrap();
+        rollups.flush(&transaction).unwrap();
+        transaction.commit().unwrap();
+        credentials
+    }
+
+    #[test]
+    fn again_changes_nothing_but_the_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fenlei.db");
+        let first = enrolled(&path, "2026-11-23");
+        let reading = || registry::load(&open_beside(&path).unwrap()).unwrap();
+        let before = reading();
+        let second = enrolled(&path, "2026-11-24");
+        let after = reading();
+        assert_eq!(first.len(), 18);
+        for (one, other) in first.iter().zip(&second) {
+            assert_eq!((&one.device, &one.site, one.kind), (&other.device, &other.site, other.kind));
+            let stored = &after.devices[&one.device];
+            assert!(credentials::verify(&stored.password, &other.secret));
+            assert!(!credentials::verify(&stored.password, &one.secret));
+            assert_eq!(stored.incarnation, 1);
+        }
+        assert_eq!(before.projects, after.projects);
+        assert_eq!(after.sites["xinhua-west"].schedules.len(), 1);
+        let community = after.communities["xinhua"].key;
+        let households = roster::list(&open_beside(&path).unwrap(), community, "", 1_000).unwrap();
+        assert_eq!(households.len(), 400);
+        assert!(households.iter().all(|household| household.cards == 1));
+    }
+
+    #[test]
+    fn credentials_are_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("devices.csv");
+        fs::write(&path, "open to all").unwrap();
+        let kind = fenlei_wire::vocabulary::DeviceKind::Bin;
+        let one = Credential { device: "bin".into(), secret: "s".into(), site: "site".into(), kind };
+        write_credentials(&path, std::slice::from_ref(&one)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "device,secret,site,kind\nbin,s,site,bin\n");
+        assert_eq!(read_credentials(&path).unwrap(), [one]);
+        fs::write(&path, "device,secret,site,kind\nbin,hush,site,lamp\n").unwrap();
+        let error = read_credentials(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2") && !error.contains("hush"), "{error}");
+    }
+}

@@ -1,0 +1,16 @@
+//! A sample neighbourhood and its devices, for the demonstration and for trials against any broker.
+//!
+//! What its people do is pure and follows from a seed and the time; its devices are driven by the very state machine that
+//! runs on microcontrollers, over real MQTT. Nothing here reaches into the backend: what it shows, any device can do.
+
+pub mod device;
+pub mod enrol;
+pub mod fleet;
+pub mod habits;
+pub mod history;
+mod link;
+pub mod live;
+pub mod neighbourhood;
+pub mod occurrence;
+#[cfg(test)]
+mod outage;

@@ -1,0 +1,270 @@
+//! The promise of the device driver, kept against the broker that people run: through a broker killed in the middle, with
+//! nothing saved, and receipts that never come, every accepted event is delivered, and once after deduplication.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fenlei_wire::event::{Body, Event as WireEvent};
+use fenlei_wire::receipt::Receipt;
+use fenlei_wire::time::UnixMillis;
+use fenlei_wire::topic::Topic;
+use fenlei_wire::vocabulary::{Channel, DeviceKind, Stream};
+use futures::StreamExt;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::fleet::{Broker, Credential, Fleet, Sources};
+use super::occurrence::{OFFSET_MINUTES, Occurrence, What};
+use crate::clock::{SharedClock, SteppedClock};
+
+const BOOT: u32 = 7;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Mosquitto on a port of its own, killed when the test ends.
+struct Mosquitto(Child);
+
+impl Mosquitto {
+    async fn start(folder: &Path, port: u16) -> Self {
+        let config = folder.join("mosquitto.conf");
+        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"))
+            .unwrap();
+        let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
+        let mut command = Command::new(program);
+        let child = command.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let broker = Self(child.expect("mosquitto is installed (apt-get install mosquitto)"));
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        broker
+    }
+
+    /// `kill -9`: nothing is saved.
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What arrived, by device and number: its bytes, which must be the same each time.
+type Ledger = Arc<Mutex<BTreeMap<(String, u64), String>>>;
+
+/// A backend as small as the contract allows: it remembers, and answers each publish by where the boot stands, but
+/// swallows every third answer.
+struct Responder {
+    ledger: Ledger,
+    states: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// How many different events arrived.
+    arrived: watch::Receiver<usize>,
+    repeated: Arc<Mutex<usize>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Responder {
+    fn start(port: u16) -> Self {
+        let (count, arrived) = watch::channel(0);
+        let (ledger, states, repeated) = (Ledger::default(), Arc::default(), Arc::default());
+        let task = tokio::spawn(respond(port, Arc::clone(&ledger), Arc::clone(&states), Arc::clone(&repeated), count));
+        Self { ledger, states, arrived, repeated, task }
+    }
+
+    async fn has(&self, events: usize) {
+        let mut arrived = self.arrived.clone();
+        tokio::time::timeout(PATIENCE, arrived.wait_for(|count| *count >= events)).await.unwrap().unwrap();
+    }
+}
+
+async fn respond(
+    port: u16,
+    ledger: Ledger,
+    states: Arc<Mutex<BTreeMap<String, Value>>>,
+    repeated: Arc<Mutex<usize>>,
+    count: watch::Sender<usize>,
+) {
+    let mut options = MqttOptions::new("responder", "127.0.0.1", port);
+    options.set_max_packet_size(Some(1 << 20));
+    let (client, mut event_loop) = AsyncClient::new(options, 1_000);
+    let mut publishes = 0;
+    loop {
+        match event_loop.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                for channel in ["event", "state"] {
+                    client.try_subscribe(format!("fenlei/v1/+/+/+/{channel}"), QoS::AtLeastOnce).unwrap();
+                }
+            }
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                let name = std::str::from_utf8(&publish.topic).unwrap();
+                let topic = Topic::parse(name).unwrap();
+                let content: Value = serde_json::from_slice(&publish.payload).unwrap();
+                if topic.channel == Channel::State {
+                    states.lock().unwrap().insert(topic.device.to_owned(), content);
+                    continue;
+                }
+                let events = match content {
+                    Value::Array(events) => events,
+                    event => vec![event],
+                };
+                let receipt = {
+                    let mut ledger = ledger.lock().unwrap();
+                    for event in events {
+                        let key = (topic.device.to_owned(), event["seq"].as_u64().unwrap());
+                        assert_eq!(event["boot"], BOOT);
+                        match ledger.insert(key, event.to_string()) {
+                            Some(before) => {
+                                assert_eq!(before, event.to_string(), "two events under one name");
+                                *repeated.lock().unwrap() += 1;
+                            }
+                            None => count.send_modify(|count| *count += 1),
+                        }
+                    }
+                    receipt(&ledger, topic.device)
+                };
+                publishes += 1;
+                if publishes % 3 != 0 {
+                    let answer = Topic { channel: Channel::Receipt, ..topic }.to_string();
+                    let payload = serde_json::to_vec(&receipt).unwrap();
+                    client.try_publish(answer, QoS::AtLeastOnce, false, payload).unwrap();
+                }
+            }
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+fn receipt(ledger: &BTreeMap<(String, u64), String>, device: &str) -> Receipt {
+    let mut receipt = Receipt { boot: BOOT, through: 0, beyond: Default::default() };
+    for (_, seq) in ledger.keys().filter(|(of, _)| of == device) {
+        if *seq == receipt.through + 1 {
+            receipt.through = *seq;
+        } else if let Some((_, last)) = receipt.beyond.last_mut().filter(|(_, last)| *last + 1 == *seq) {
+            *last = *seq;
+        } else if receipt.beyond.push((*seq, *seq)).is_err() {
+            break;
+        }
+    }
+    receipt
+}
+
+fn credential(device: &str) -> Credential {
+    Credential { device: device.to_owned(), secret: "-".to_owned(), site: "site".to_owned(), kind: DeviceKind::Bin }
+}
+
+fn deposits(count: u32) -> Vec<Occurrence> {
+    let card: Arc<str> = "0412345678".into();
+    let deposit = |number: u32| Occurrence {
+        time: UnixMillis(1_763_000_000_000 + i64::from(number) * 1_000),
+        what: What::Deposit { stream: Stream::Food, grams: number, card: Some(Arc::clone(&card)) },
+    };
+    (1..=count).map(deposit).collect()
+}
+
+fn clock() -> SharedClock {
+    Arc::new(SteppedClock::at("2026-11-23T12:00:00Z".parse().unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let mut mosquitto = Mosquitto::start(folder.path(), port).await;
+    let responder = Responder::start(port);
+    const EVENTS: u32 = 6_000;
+    let devices = ["bin-1", "bin-2", "bin-3"];
+    // More than a device holds at once, so that the history must wait for room.
+    let sources: Sources = devices.map(|device| (device, futures::stream::iter(deposits(EVENTS)).boxed())).into();
+    let broker = Broker { host: "127.0.0.1".to_owned(), port };
+    let mut fleet = Fleet::start(&broker, &devices.map(credential), sources, BOOT, 1, &clock());
+
+    responder.has(3_000).await;
+    mosquitto.kill();
+    let mut mosquitto = Mosquitto::start(folder.path(), port).await;
+    responder.has(9_000).await;
+    mosquitto.kill();
+    let _mosquitto = Mosquitto::start(folder.path(), port).await;
+
+    tokio::time::timeout(PATIENCE, fleet.finished()).await.expect("every event is receipted in the end");
+    let counts = fleet.stop().await;
+    assert_eq!(
+        (counts.accepted, counts.receipted, counts.connected),
+        (3 * u64::from(EVENTS), 3 * u64::from(EVENTS), 0)
+    );
+    let ledger = responder.ledger.lock().unwrap();
+    assert_eq!(ledger.len(), 3 * EVENTS as usize);
+    for device in devices {
+        for (seq, occurrence) in (1..).zip(deposits(EVENTS)) {
+            let mut text = String::new();
+            let (time, body) = (occurrence.time, occurrence.what.body());
+            let event = WireEvent { boot: BOOT, seq, time, offset_minutes: OFFSET_MINUTES, unsynced: false, body };
+            event.encode(&mut text).unwrap();
+            let sent: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(ledger[&(device.to_owned(), seq)], sent.to_string());
+        }
+    }
+    assert!(*responder.repeated.lock().unwrap() > 0, "the swallowed receipts made devices repeat themselves");
+    let states = responder.states.lock().unwrap();
+    assert!(devices.iter().all(|device| states[*device] == serde_json::json!({"online": false, "boot": BOOT})));
+}
+
+#[tokio::test]
+async fn a_device_obeys_once_and_says_so() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let _mosquitto = Mosquitto::start(folder.path(), port).await;
+    let responder = Responder::start(port);
+    let (tell, told) = tokio::sync::mpsc::channel(16);
+    let happen = |time, what| tell.try_send(Occurrence { time: UnixMillis(time), what }).unwrap();
+    let source = futures::stream::unfold(told, |mut told| async move { told.recv().await.map(|next| (next, told)) });
+    let broker = Broker { host: "127.0.0.1".to_owned(), port };
+    let fleet =
+        Fleet::start(&broker, &[credential("bin-1")], Sources::from([("bin-1", source.boxed())]), BOOT, 1, &clock());
+    happen(1_763_000_000_000, What::Plain(Body::Emptied { stream: Stream::Food, grams: 1 }));
+    responder.has(1).await;
+
+    let client = {
+        let (client, mut event_loop) = AsyncClient::new(MqttOptions::new("backend", "127.0.0.1", port), 10);
+        tokio::spawn(async move { while event_loop.poll().await.is_ok() {} });
+        client
+    };
+    let topic = "fenlei/v1/site/bin/bin-1/command";
+    for (id, kind) in [("c1", "lock"), ("c1", "lock"), ("c2", "clear")] {
+        let command = format!(r#"{{"id":"{id}","expires":"2026-11-23T13:00:00Z","type":"{kind}"}}"#);
+        client.publish(topic, QoS::AtLeastOnce, false, command).await.unwrap();
+    }
+    responder.has(3).await;
+    // The bin is locked: the deposit does not happen, the heartbeat does.
+    let locked = clock().now().timestamp_millis();
+    happen(locked + 1, What::Deposit { stream: Stream::Food, grams: 1, card: None });
+    happen(locked + 2, What::Plain(Body::Heartbeat { celsius: None, millivolts: None, rssi: None }));
+    responder.has(4).await;
+    let counts = fleet.stop().await;
+    assert_eq!(counts.accepted, 4);
+    let ledger = responder.ledger.lock().unwrap();
+    let told: Vec<Value> = ledger.values().map(|event| serde_json::from_str(event).unwrap()).collect();
+    let status = |event: &Value| (event["command"].clone(), event["status"].clone());
+    assert_eq!(status(&told[1]), ("c1".into(), "done".into()));
+    assert_eq!(status(&told[2]), ("c2".into(), "refused".into()));
+    assert_eq!(told[3]["type"], "heartbeat");
+}
