@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fenlei_wire::topic::Topic;
 use fenlei_wire::vocabulary::{Channel, DeviceKind};
@@ -33,17 +33,22 @@ impl From<&BrokerUrl> for Broker {
 }
 
 impl From<SocketAddr> for Broker {
-    fn from(mut address: SocketAddr) -> Self {
-        // What listens everywhere is reached here.
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
+    fn from(address: SocketAddr) -> Self {
+        let address = reachable(address);
         let host = if address.is_ipv6() { format!("[{}]", address.ip()) } else { address.ip().to_string() };
         Self { host, port: address.port() }
     }
+}
+
+/// Where to connect to what listens on an address: what listens everywhere is reached here.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 impl fmt::Display for Broker {

@@ -3,7 +3,8 @@
 //! What its people do is pure and follows from a seed and the time; its devices are driven by the very state machine that
 //! runs on microcontrollers, over real MQTT. Nothing here reaches into the backend: what it shows, any device can do.
 
-pub mod device;
+pub mod by_hand;
+mod device;
 pub mod enrol;
 pub mod fleet;
 pub mod habits;
@@ -14,3 +15,4 @@ pub mod neighbourhood;
 pub mod occurrence;
 #[cfg(test)]
 mod outage;
+pub mod simulation;
