@@ -5,10 +5,13 @@
 //! anything else. Errors go to standard error and say what to do.
 
 pub mod backup;
+pub mod bench;
 pub mod check_config;
+pub mod demo;
 pub mod device;
 pub mod import;
 pub mod serve;
+pub mod simulate;
 pub mod token;
 
 use std::fmt::Display;
@@ -46,6 +49,12 @@ struct Cli {
 enum Command {
     /// Run everything: broker, store, API.
     Serve(serve::Args),
+    /// Run everything in a fresh folder, with a sample neighbourhood and simulated devices.
+    Demo(demo::Args),
+    /// Drive simulated devices against any broker.
+    Simulate(simulate::Args),
+    /// Measure this machine, each figure beside its reference in the same run.
+    Bench(bench::Args),
     /// Name every mistake in a settings file and in the environment.
     CheckConfig(check_config::Args),
     /// Make, list and revoke the bearer tokens of the API.
@@ -88,6 +97,13 @@ async fn run(cli: Cli) -> Result<()> {
     let config = || Config::load(cli.config.as_deref());
     match cli.command {
         Command::Serve(args) => serve::run(args, &config()?, shared).await,
+        Command::Demo(args) => {
+            let config = config()?;
+            log_to_stderr(&config);
+            demo::run(&args, &config, &shared).await
+        }
+        Command::Simulate(args) => simulate::run(&args, &config()?, &shared).await,
+        Command::Bench(args) => bench::run(&args, &shared).await,
         Command::CheckConfig(args) => check_config::run(&args, cli.config.as_deref()),
         Command::Token(args) => token::run(&args, &config()?, &clock),
         Command::Import(args) => import::run(&args, &config()?, &clock),
