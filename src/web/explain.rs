@@ -22,6 +22,8 @@ pub(super) fn explain(path: &str, message: &str) -> String {
         return format!("an unknown name is given: known are {}", known.trim_start_matches("one of "));
     }
     match message.rsplit_once("expected ") {
+        // A type of ours, which the asker cannot know.
+        Some((_, expected)) if expected.starts_with("struct ") => format!("{here} must be a JSON object"),
         Some((_, expected)) => format!("{here} must be {expected}"),
         None if is_a_date_complaint(message) => format!("{here} must be a date as YYYY-MM-DD"),
         None => format!("{here} has a value that cannot be used"),

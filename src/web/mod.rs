@@ -135,7 +135,8 @@ async fn openapi(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) 
 pub fn router(app: App) -> Router {
     let document = OpenApiRouter::with_openapi(Document::openapi());
     let (api, document) = document.nest("/api/v1", api()).split_for_parts();
-    api.route("/", get(outside::landing))
+    let all = api
+        .route("/", get(outside::landing))
         .route("/healthz", get(outside::healthz))
         .route("/readyz", get(outside::readyz))
         .route("/metrics", get(outside::metrics))
@@ -144,7 +145,13 @@ pub fn router(app: App) -> Router {
         .with_state(Arc::new(app))
         .layer(Extension(Arc::new(document)))
         .layer(Extension(telemetry::install()))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY));
+    guarded(all)
+}
+
+/// What holds for every request, in whatever way it ends.
+fn guarded(router: Router) -> Router {
+    router
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(middleware::from_fn(layers::bound))
         .layer(middleware::from_fn(etag::tag_reads))
@@ -176,5 +183,26 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             tracing::warn!("requests that were still under way are cut off");
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_not_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let broken: Router = Router::new()
+            .route("/", get(|| async { panic!("secret-value") as &'static str }))
+            .route("/well", get(|| async { "well" }));
+        tokio::spawn(serve(listener, guarded(broken), CancellationToken::new()));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let broken = client.get(&url).send().await.unwrap();
+        assert_eq!(broken.status(), 500);
+        assert_eq!(broken.headers()["content-type"], "application/problem+json");
+        assert!(!broken.text().await.unwrap().contains("secret-value"));
+        assert_eq!(client.get(format!("{url}/well")).send().await.unwrap().text().await.unwrap(), "well");
     }
 }

@@ -31,9 +31,8 @@ pub(super) trait Resource {
 pub(super) fn list<R: Resource>(access: &Access, query: &PageQuery) -> Result<List<R::View>, Problem> {
     let page = Page::new(query.cursor.as_deref(), query.limit)?;
     let ids = ids::<R>(access, &page, |_| true)?;
-    let views = ids.map(|id| id.clone());
-    let views: Vec<_> = views.filter_map(|id| R::view(&access.registry, &id).map(|view| (id, view))).collect();
-    Ok(page.cut(views, |(id, _)| id.clone()).map(|(_, view)| view))
+    let views: Vec<_> = ids.filter_map(|id| Some((id, R::view(&access.registry, id)?))).collect();
+    Ok(page.cut(views, |(id, _)| (*id).clone()).map(|(_, view)| view))
 }
 
 /// The ids of a page, and one more where there is a next page.

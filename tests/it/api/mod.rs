@@ -1,0 +1,12 @@
+//! The HTTP API, over a real socket.
+
+mod access;
+mod document;
+mod events;
+mod figures;
+mod households;
+mod outside;
+mod problems;
+mod quarantine;
+mod registry;
+mod stream;

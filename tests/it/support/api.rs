@@ -1,0 +1,174 @@
+//! A server of its own for each test: store in a temporary folder, a clock that stands still, a free port.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use fenlei::clock::SteppedClock;
+use fenlei::domain::card::CardKey;
+use fenlei::domain::inbound::{Inbound, Sender};
+use fenlei::domain::registry::Role;
+use fenlei::store::{Committed, Options, Store, StoreError, tokens};
+use fenlei::web;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) struct Api {
+    pub base: String,
+    pub client: Client,
+    pub store: Store,
+    pub clock: Arc<SteppedClock>,
+    pub admin: String,
+    /// The devices whose secrets were said to hold no longer.
+    pub changed: Arc<Mutex<Vec<(Sender, bool)>>>,
+    key: CardKey,
+    stop: DropGuard,
+    serving: JoinHandle<std::io::Result<()>>,
+    _folder: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub etag: Option<String>,
+    pub kind: String,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn detail(&self) -> &str {
+        assert_eq!(self.kind, "application/problem+json", "{self:?}");
+        self.body["detail"].as_str().unwrap()
+    }
+
+    /// The values of one field of the listed items.
+    pub fn each(&self, field: &str) -> Vec<Value> {
+        self.body["items"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
+    }
+}
+
+impl Api {
+    /// A server on which it is noon of 2026-11-23, a Monday, in Shanghai.
+    pub async fn start() -> Self {
+        Self::ready(true).await
+    }
+
+    pub async fn ready(mqtt: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::at(folder.path().join("fenlei.db"))).unwrap();
+        let clock = Arc::new(SteppedClock::at(instant("2026-11-23T12:00:00+08:00")));
+        let key = CardKey::new([7; 32]);
+        let changed: Arc<Mutex<Vec<(Sender, bool)>>> = Arc::default();
+        let noted = Arc::clone(&changed);
+        let app = web::App {
+            store: store.clone(),
+            clock: clock.clone(),
+            card_key: key.clone(),
+            ready: Arc::new(move || mqtt),
+            on_secret_changed: Arc::new(move |device, replaced| noted.lock().unwrap().push((device, replaced))),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(web::serve(listener, web::router(app), stop.clone()));
+        let admin = token(&store, None, &[Role::Admin]).await;
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, _folder: folder }
+    }
+
+    /// The registry that most tests need: two communities of two committees, a site with a bin and a camera in the first.
+    pub async fn with_registry() -> Self {
+        let api = Self::start().await;
+        for (path, body) in [
+            ("organizations/north", json!({"name": "北居委会", "kind": "committee"})),
+            ("organizations/south", json!({"name": "南居委会", "kind": "committee"})),
+            ("communities/garden", json!({"name": "花园小区", "committee": "north"})),
+            ("communities/river", json!({"name": "河滨小区", "committee": "south"})),
+            ("sites/gate", json!({"community": "garden", "name": "东门"})),
+            ("sites/quay", json!({"community": "river", "name": "码头"})),
+            ("devices/bin-1", json!({"site": "gate", "kind": "bin", "streams": ["food"]})),
+            ("devices/cam-1", json!({"site": "gate", "kind": "camera"})),
+            ("devices/bin-2", json!({"site": "quay", "kind": "bin"})),
+        ] {
+            let answer = api.put(path, body).await;
+            assert_eq!(answer.status, StatusCode::CREATED, "{path}: {answer:?}");
+        }
+        api
+    }
+
+    /// Asks the server to stop; comes back once it has.
+    pub async fn stop(self) {
+        drop(self.stop);
+        self.serving.await.unwrap().unwrap();
+    }
+
+    pub async fn token(&self, organization: Option<&str>, roles: &[Role]) -> String {
+        token(&self.store, organization, roles).await
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}/api/v1/{path}", self.base)).bearer_auth(&self.admin)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// As somebody else.
+    pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.client.request(method, format!("{}/api/v1/{path}", self.base)).bearer_auth(token);
+        send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+
+    /// Commits a publish to the `event` channel as if it had come now.
+    pub async fn publish(&self, device: &str, events: Value) -> Result<Committed, StoreError> {
+        use fenlei::clock::Clock;
+        let topic = format!("fenlei/v1/{device}/event");
+        let received = self.clock.now().timestamp_millis();
+        self.store.commit(Inbound::read(&topic, events.to_string().as_bytes(), received, &self.key)).await
+    }
+}
+
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (status, etag, kind) = (response.status(), header("etag"), header("content-type").unwrap_or_default());
+    let text = response.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Answer { status, etag, kind, body }
+}
+
+async fn token(store: &Store, organization: Option<&str>, roles: &[Role]) -> String {
+    let (organization, roles) = (organization.map(str::to_owned), roles.iter().copied().collect::<BTreeSet<_>>());
+    let added = store.write(move |session| tokens::add(session.connection, organization.as_deref(), &roles, 0));
+    added.await.unwrap()
+}
+
+pub(crate) fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+pub(crate) fn deposit(seq: u64, time: &str, card: &str) -> Value {
+    json!({"boot": 1, "seq": seq, "time": time, "type": "deposit", "stream": "food", "grams": 1000, "card": card})
+}
