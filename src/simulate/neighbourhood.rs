@@ -241,7 +241,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::roster::check_rows;
+    use crate::domain::roster::{Rows, check_rows};
 
     #[test]
     fn everything_is_registrable_and_hangs_together() {
@@ -249,7 +249,7 @@ mod tests {
         let organizations: BTreeSet<_> = sample.organizations.iter().map(|one| one.id.as_str()).collect();
         for community in &sample.communities {
             let rows: Vec<_> = community.households.iter().map(|home| home.row.clone()).collect();
-            assert_eq!(check_rows(&rows), []);
+            assert_eq!(check_rows(&Rows::from(rows).readable), []);
             assert!(organizations.contains(community.committee));
             assert!(community.households.iter().all(|home| sample.site(home.site).unwrap().community == community.id));
         }

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect is to fail, in its helpers too")]
 
+mod api;
 mod architecture;
 mod cli;
 mod config;
+mod credentials;
 mod intake;
 mod mosquitto;
 mod recount;
+mod support;
