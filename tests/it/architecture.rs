@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
-    ("config", &["domain"]),
+    ("credentials", &[]),
     ("store", &["domain", "clock"]),
-    ("mqtt", &["domain", "store", "clock", "config"]),
-    ("ingest", &["domain", "store", "mqtt", "clock", "config"]),
-    ("web", &["domain", "store", "mqtt", "clock", "config"]),
-    ("jobs", &["domain", "store", "mqtt", "clock", "config"]),
+    ("mqtt", &["domain", "store", "clock", "credentials"]),
+    ("ingest", &["domain", "store", "mqtt", "clock"]),
+    ("web", &["domain", "store", "mqtt", "clock", "credentials"]),
+    ("jobs", &["domain", "store", "mqtt", "clock"]),
+    // It reads a file into the options of the parts; the parts know their options, and no file.
+    ("config", &["domain", "store", "mqtt", "ingest", "web", "jobs"]),
 ];
 
 /// They put the parts together and may import all of them; nobody above may import these.

@@ -91,6 +91,7 @@ async fn the_fleet(world: &World<'_>) {
             gaps.extend(ranges(missing).into_iter().map(|(first, last)| (boot, first as i64, last as i64)));
             lost.extend(model.lost(name).into_iter().map(|seq| (boot, seq as i64)));
         }
+        assert_eq!(status.boot, model.latest_boot(device), "latest boot of {}", place.id);
         let listed: Vec<_> = status.gaps.iter().map(|gap| (gap.boot, gap.from, gap.to)).collect();
         assert_eq!(listed, gaps, "gaps of {}", place.id);
         assert_eq!(status.missing, gaps.iter().map(|(_, first, last)| last - first + 1).sum::<i64>());

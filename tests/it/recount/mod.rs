@@ -10,7 +10,7 @@ mod world;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
-use history::{History, Op, history};
+use history::{Body, Check, Flaw, History, Item, Op, Publish, Row, Schedule, Window, history};
 use world::World;
 
 async fn play(history: &History) {
@@ -46,4 +46,98 @@ fn every_figure_equals_a_recount_of_any_history() {
         Err(TestError::Fail(reason, history)) => panic!("{reason}\n{history:?}"),
         Err(abort) => panic!("{abort}"),
     }
+}
+
+// Named cases: what random histories meet seldom, or met once.
+
+fn item(seq: u64, wall_ms: i64, body: Body) -> Item {
+    Item { boot: 1, seq, day: 0, wall_ms, second: false, unsynced: false, body, flaw: Flaw::None }
+}
+
+fn publish(device: usize, item: Item) -> Op {
+    Op::Publish(Publish { device, items: vec![item], array: false, late: true })
+}
+
+fn deposit(card: usize) -> Body {
+    Body::Deposit { stream: 0, grams: 700, card: Some(card), verdict: None }
+}
+
+fn state(online: bool) -> Op {
+    Op::State { device: LINDEN_BIN, online, boot: 1, after_minutes: 0 }
+}
+
+fn weekly(site: usize, open: u32, close: u32) -> Op {
+    let window = Window { open, close, streams: None, makeup: false };
+    let schedule = Schedule { valid_from: -6, weekly: vec![((0..7).collect(), window)], dates: vec![] };
+    Op::Schedule { site, schedule }
+}
+
+fn check(now_hours: i64) -> Op {
+    Op::Check(Check { from: -6, days: 14, now_hours })
+}
+
+fn replay(center: usize, ops: Vec<Op>) {
+    tokio::runtime::Runtime::new().unwrap().block_on(play(&History { center, ops }));
+}
+
+const EAST_BIN: usize = 0;
+const EAST_CAMERA: usize = 2;
+const LINDEN_BIN: usize = 5;
+const LINDEN: usize = 3;
+const BERLIN_SKIPS_AN_HOUR: usize = 0;
+const BERLIN_REPEATS_AN_HOUR: usize = 1;
+const HOUR: i64 = 3_600_000;
+
+#[test]
+fn deposits_at_the_edges_of_a_window() {
+    let household = Row { household: 0, from: -8, until: None, cards: vec![0] };
+    let mut ops = vec![Op::Import { community: 0, rows: vec![household] }];
+    for (seq, wall_ms) in [8 * HOUR - 1, 8 * HOUR, 9 * HOUR - 1, 9 * HOUR].into_iter().enumerate() {
+        ops.extend([publish(EAST_BIN, item(seq as u64 + 1, wall_ms, deposit(0))), check(300)]);
+    }
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
+#[test]
+fn a_window_until_the_hour_that_comes_twice_is_over_when_that_hour_begins() {
+    let seen = publish(LINDEN_BIN, item(1, HOUR + HOUR / 2, Body::Heartbeat));
+    replay(BERLIN_REPEATS_AN_HOUR, vec![weekly(LINDEN, 60, 120), seen, check(-1), check(0), check(1)]);
+}
+
+#[test]
+fn a_window_that_the_clock_skips_is_not_observed() {
+    replay(BERLIN_SKIPS_AN_HOUR, vec![weekly(LINDEN, 120, 180), state(true), check(300)]);
+}
+
+#[test]
+fn a_device_back_in_the_same_millisecond_is_online() {
+    replay(BERLIN_SKIPS_AN_HOUR, vec![state(true), state(false), state(true), check(300)]);
+}
+
+#[test]
+fn a_judgement_of_the_old_hardware_never_meets_a_deposit_of_the_new() {
+    let verdict = Body::JudgeDeposit { bin: EAST_BIN, boot: 1, seq: 1, verdict: 0 };
+    let ops = vec![
+        publish(EAST_CAMERA, item(1, 8 * HOUR, verdict)),
+        Op::Replace(EAST_BIN),
+        publish(EAST_BIN, item(1, 8 * HOUR, deposit(0))),
+        check(300),
+    ];
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
+#[test]
+fn a_camera_that_names_an_unknown_boot_begins_none() {
+    let verdict = Body::JudgeDeposit { bin: EAST_BIN, boot: 9, seq: 4, verdict: 0 };
+    let ops = vec![publish(EAST_CAMERA, item(1, 8 * HOUR, verdict)), Op::Restart, check(300)];
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
+#[test]
+fn new_hardware_is_not_compared_with_what_the_old_had_refused() {
+    let flawed = |grams| {
+        let body = Body::Deposit { stream: 0, grams, card: None, verdict: None };
+        publish(EAST_BIN, Item { flaw: Flaw::Ahead, ..item(1, 8 * HOUR, body) })
+    };
+    replay(BERLIN_SKIPS_AN_HOUR, vec![flawed(1), Op::Replace(EAST_BIN), flawed(2), Op::Resend(0), check(300)]);
 }

@@ -208,6 +208,12 @@ impl Model {
         names.filter(|boot| (boot.0, boot.1) == (device, incarnation)).map(|boot| boot.2).collect()
     }
 
+    /// The greatest boot that the device itself has spoken of.
+    pub fn latest_boot(&self, device: usize) -> Option<u32> {
+        let said = self.session.get(&device).map(|(_, boot)| *boot);
+        said.max(self.boots(device).last().copied())
+    }
+
     fn seqs(&self, boot: Boot, which: impl Fn(&Came) -> bool) -> impl Iterator<Item = u64> {
         self.came.iter().filter(move |((name, _), came)| *name == boot && which(came)).map(|((_, seq), _)| *seq)
     }
