@@ -24,7 +24,7 @@ use crate::store::rollups::Rollups;
 /// How long what was accepted may take to be receipted once nothing more happens.
 const DRAIN: Duration = Duration::from_secs(30);
 /// How often the bar is drawn, and how often a line is written where there is no terminal.
-const DRAWN_EVERY: Duration = Duration::from_millis(200);
+const DRAWN_EVERY: Duration = Duration::from_millis(500);
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, clap::Args)]
@@ -101,6 +101,9 @@ async fn simulate(args: &Args, file: &Path, config: &Config, clock: &SharedClock
         () = super::demo::told_to_stop(args.seconds) => {}
     }
     simulation.close();
+    if progress.now().waiting() > 0 {
+        remark(format_args!("Waiting for receipts, at most {} s; Ctrl-C ends it at once.", DRAIN.as_secs()));
+    }
     let drained = async {
         tokio::select! {
             () = simulation.finished() => {}
@@ -132,19 +135,21 @@ struct Progress {
     devices: usize,
     begun: Instant,
     bar: Option<ProgressBar>,
-    /// What was receipted when the last line was written.
+    /// What was receipted when it was last shown, and when that was.
     told: u64,
+    told_at: Instant,
 }
 
 impl Progress {
     fn new(simulation: &Simulation) -> Self {
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let template = "{bar:30} {human_pos} of {human_len} events receipted, {per_sec}, {msg} {eta_precise}";
+            let template = "{bar:30} {human_pos} of {human_len} events receipted, {msg}";
             bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let (counts, history, devices) = (simulation.counts(), simulation.history(), simulation.devices());
-        Self { counts, history, devices, begun: Instant::now(), bar, told: 0 }
+        let begun = Instant::now();
+        Self { counts, history, devices, begun, bar, told: 0, told_at: begun }
     }
 
     fn now(&self) -> Counts {
@@ -164,18 +169,17 @@ impl Progress {
 
     fn show(&mut self) {
         let Counts { accepted, receipted, connected } = self.now();
-        let expected = accepted.max(self.history);
-        if let Some(bar) = &self.bar {
-            bar.set_length(expected);
-            bar.set_position(receipted);
-            bar.set_message(format!("{connected} of {} devices connected", self.devices));
-        } else {
-            let rate = (receipted - self.told) / TOLD_EVERY.as_secs();
-            self.told = receipted;
-            remark(format_args!(
-                "{receipted} of {expected} events receipted, {rate}/s, {connected} of {} devices connected",
-                self.devices
-            ));
+        let (expected, devices) = (accepted.max(self.history), self.devices);
+        let rate = (receipted - self.told) as f64 / self.told_at.elapsed().as_secs_f64().max(0.001);
+        (self.told, self.told_at) = (receipted, Instant::now());
+        let rest = format!("{rate:.0}/s, {connected} of {devices} devices connected");
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(expected);
+                bar.set_position(receipted);
+                bar.set_message(rest);
+            }
+            None => remark(format_args!("{receipted} of {expected} events receipted, {rest}")),
         }
     }
 

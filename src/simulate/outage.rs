@@ -22,7 +22,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::fleet::{Broker, Credential, Fleet, Sources};
+use super::neighbourhood::{BY_HAND, Equipment, Neighbourhood};
 use super::occurrence::{OFFSET_MINUTES, Occurrence, What};
+use super::simulation::{Plan, Simulation};
 use crate::clock::{SharedClock, SteppedClock};
 
 const BOOT: u32 = 7;
@@ -85,10 +87,11 @@ impl Drop for Responder {
 }
 
 impl Responder {
-    fn start(port: u16) -> Self {
+    fn start(port: u16, boot: u32) -> Self {
         let (count, arrived) = watch::channel(0);
         let (ledger, states, repeated) = (Ledger::default(), Arc::default(), Arc::default());
-        let task = tokio::spawn(respond(port, Arc::clone(&ledger), Arc::clone(&states), Arc::clone(&repeated), count));
+        let task =
+            tokio::spawn(respond(port, boot, Arc::clone(&ledger), Arc::clone(&states), Arc::clone(&repeated), count));
         Self { ledger, states, arrived, repeated, task }
     }
 
@@ -100,6 +103,7 @@ impl Responder {
 
 async fn respond(
     port: u16,
+    boot: u32,
     ledger: Ledger,
     states: Arc<Mutex<BTreeMap<String, Value>>>,
     repeated: Arc<Mutex<usize>>,
@@ -132,7 +136,7 @@ async fn respond(
                     let mut ledger = ledger.lock().unwrap();
                     for event in events {
                         let key = (topic.device.to_owned(), event["seq"].as_u64().unwrap());
-                        assert_eq!(event["boot"], BOOT);
+                        assert_eq!(event["boot"], boot);
                         match ledger.insert(key, event.to_string()) {
                             Some(before) => {
                                 assert_eq!(before, event.to_string(), "two events under one name");
@@ -141,7 +145,7 @@ async fn respond(
                             None => count.send_modify(|count| *count += 1),
                         }
                     }
-                    receipt(&ledger, topic.device)
+                    receipt(boot, &ledger, topic.device)
                 };
                 publishes += 1;
                 if publishes % 3 != 0 {
@@ -156,8 +160,8 @@ async fn respond(
     }
 }
 
-fn receipt(ledger: &BTreeMap<(String, u64), String>, device: &str) -> Receipt {
-    let mut receipt = Receipt { boot: BOOT, through: 0, beyond: Default::default() };
+fn receipt(boot: u32, ledger: &BTreeMap<(String, u64), String>, device: &str) -> Receipt {
+    let mut receipt = Receipt { boot, through: 0, beyond: Default::default() };
     for (_, seq) in ledger.keys().filter(|(of, _)| of == device) {
         if *seq == receipt.through + 1 {
             receipt.through = *seq;
@@ -191,7 +195,7 @@ fn clock() -> SharedClock {
 async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut mosquitto = Mosquitto::start(folder.path(), port).await;
-    let responder = Responder::start(port);
+    let responder = Responder::start(port, BOOT);
     const EVENTS: u32 = 6_000;
     let devices = ["bin-1", "bin-2", "bin-3"];
     // More than a device holds at once, so that the history must wait for room.
@@ -233,7 +237,7 @@ async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
 async fn a_device_obeys_once_and_says_so() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let _mosquitto = Mosquitto::start(folder.path(), port).await;
-    let responder = Responder::start(port);
+    let responder = Responder::start(port, BOOT);
     let (tell, told) = tokio::sync::mpsc::channel(16);
     let happen = |time, what| tell.try_send(Occurrence { time: UnixMillis(time), what }).unwrap();
     let source = futures::stream::unfold(told, |mut told| async move { told.recv().await.map(|next| (next, told)) });
@@ -267,4 +271,40 @@ async fn a_device_obeys_once_and_says_so() {
     assert_eq!(status(&told[1]), ("c1".into(), "done".into()));
     assert_eq!(status(&told[2]), ("c2".into(), "refused".into()));
     assert_eq!(told[3]["type"], "heartbeat");
+}
+
+#[tokio::test]
+async fn the_neighbourhood_tells_its_history_then_lives_on_and_closes_with_nothing_left() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let _mosquitto = Mosquitto::start(folder.path(), port).await;
+    let clock = clock();
+    let responder = Responder::start(port, u32::try_from(clock.now().timestamp()).unwrap());
+    let broker = Broker { host: "127.0.0.1".to_owned(), port };
+    let sample = Neighbourhood::sample("2026-11-23".parse().unwrap());
+    let credential = |device: &Equipment| Credential {
+        device: device.id.to_owned(),
+        secret: "-".to_owned(),
+        site: device.site.to_owned(),
+        kind: device.kind,
+    };
+    let credentials: Vec<_> = sample.devices.iter().map(credential).collect();
+    let plan = Plan { days: 2, live: true, seed: 1 };
+    let mut simulation = Simulation::start(&broker, &credentials, plan, &clock).unwrap();
+    assert_eq!(simulation.devices(), credentials.len() - 1);
+    let history = simulation.history();
+    assert!(history > 1_000, "{history}");
+    tokio::time::timeout(PATIENCE, simulation.history_stored()).await.unwrap();
+    responder.has(usize::try_from(history).unwrap() + 2).await;
+    simulation.close();
+    tokio::time::timeout(PATIENCE, simulation.finished()).await.unwrap();
+    let counts = simulation.stop().await;
+    assert!(counts.accepted >= history + 2);
+    assert_eq!(counts.waiting(), 0);
+    let ledger = responder.ledger.lock().unwrap();
+    assert_eq!(ledger.len() as u64, counts.accepted);
+    assert!(ledger.keys().all(|(device, _)| device != BY_HAND));
+
+    let stranger = [Credential { device: "elsewhere".to_owned(), ..credentials[0].clone() }];
+    let error = Simulation::start(&broker, &stranger, plan, &clock).unwrap_err().to_string();
+    assert!(error.contains("elsewhere"), "{error}");
 }
