@@ -1,8 +1,9 @@
 //! What was refused and comes again: counted, compared by what it says, taken in after a mend.
 
-use fenlei::domain::decode::decode_kept;
-use fenlei::domain::inbound::{Inbound, Sender, What};
+use fenlei::domain::decode::{Element, decode_kept};
+use fenlei::domain::inbound::Sender;
 
+use fenlei::store::intake::Retried;
 use fenlei::store::registry::{self, DeviceFields};
 use fenlei::store::writer::Session;
 use fenlei::store::{events, fleet};
@@ -82,11 +83,12 @@ async fn what_was_refused_is_taken_in_after_the_mend_with_all_that_follows_from_
     bench.publish(CAMERA, event(1, judgement).to_string()).await;
     for item in bench.quarantine().await {
         let from = Sender { site: "gate".into(), kind: DeviceKind::Bin, device: item.device.clone() };
-        let elements = vec![decode_kept(&item.fields.unwrap(), item.first)];
-        let again = Inbound { received: item.first, what: What::Events { from, elements } };
-        let twice = again.clone();
-        assert!(bench.store.write(move |session| session.retry(&again)).await.unwrap());
-        assert!(!bench.store.write(move |session| session.retry(&twice)).await.unwrap(), "stored already");
+        let Element::Event(event) = decode_kept(&item.fields.unwrap(), item.first) else { panic!("refused again") };
+        for expected in [Retried::Stored, Retried::Known] {
+            let (from, event) = (from.clone(), event.clone());
+            let retried = bench.store.write(move |session| session.retry(&from, &event, item.first)).await.unwrap();
+            assert_eq!(retried, expected);
+        }
     }
     let device = bench.store.registry().devices["bin-9"].clone();
     let status = bench.store.read(move |connection| fleet::status(connection, &device)).await.unwrap();
