@@ -32,7 +32,7 @@ async fn an_event_of_a_device_that_was_unknown_counts_once_it_is_registered() {
             "time": "2026-11-23T00:15:00.000Z",
             "type": "deposit"
           },
-          "count": 1,
+          "count": 2,
           "detail": "no device of this id is registered",
           "device": "bin-9",
           "first": "2026-11-23T04:00:00.000Z",
@@ -47,7 +47,7 @@ async fn an_event_of_a_device_that_was_unknown_counts_once_it_is_registered() {
       "totals": {
         "items": 1,
         "overflow": 0,
-        "refusals": 1
+        "refusals": 2
       }
     }
     "#);

@@ -18,13 +18,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) struct Api {
-    pub base: String,
-    pub client: Client,
-    pub store: Store,
-    pub clock: Arc<SteppedClock>,
-    pub admin: String,
+    pub(crate) base: String,
+    pub(crate) client: Client,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<SteppedClock>,
+    pub(crate) admin: String,
     /// The devices whose secrets were said to hold no longer.
-    pub changed: Arc<Mutex<Vec<(Sender, bool)>>>,
+    pub(crate) changed: Arc<Mutex<Vec<(Sender, bool)>>>,
     key: CardKey,
     stop: DropGuard,
     serving: JoinHandle<std::io::Result<()>>,
@@ -34,31 +34,31 @@ pub(crate) struct Api {
 /// An answer, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub status: StatusCode,
-    pub etag: Option<String>,
-    pub kind: String,
-    pub body: Value,
+    pub(crate) status: StatusCode,
+    pub(crate) etag: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         assert_eq!(self.kind, "application/problem+json", "{self:?}");
         self.body["detail"].as_str().unwrap()
     }
 
     /// The values of one field of the listed items.
-    pub fn each(&self, field: &str) -> Vec<Value> {
+    pub(crate) fn each(&self, field: &str) -> Vec<Value> {
         self.body["items"].as_array().unwrap().iter().map(|item| item[field].clone()).collect()
     }
 }
 
 impl Api {
     /// A server on which it is noon of 2026-11-23, a Monday, in Shanghai.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::ready(true).await
     }
 
-    pub async fn ready(mqtt: bool) -> Self {
+    pub(crate) async fn ready(mqtt: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&Options::at(folder.path().join("fenlei.db"))).unwrap();
         let clock = Arc::new(SteppedClock::at(instant("2026-11-23T12:00:00+08:00")));
@@ -82,7 +82,7 @@ impl Api {
     }
 
     /// The registry that most tests need: two communities of two committees, a site with a bin and a camera in the first.
-    pub async fn with_registry() -> Self {
+    pub(crate) async fn with_registry() -> Self {
         let api = Self::start().await;
         for (path, body) in [
             ("organizations/north", json!({"name": "北居委会", "kind": "committee"})),
@@ -102,37 +102,37 @@ impl Api {
     }
 
     /// Asks the server to stop; comes back once it has.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         drop(self.stop);
         self.serving.await.unwrap().unwrap();
     }
 
-    pub async fn token(&self, organization: Option<&str>, roles: &[Role]) -> String {
+    pub(crate) async fn token(&self, organization: Option<&str>, roles: &[Role]) -> String {
         token(&self.store, organization, roles).await
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}/api/v1/{path}", self.base)).bearer_auth(&self.admin)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         send(self.request(Method::GET, path)).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         send(self.request(Method::PUT, path).json(&body)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         send(self.request(Method::POST, path).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         send(self.request(Method::DELETE, path)).await
     }
 
     /// As somebody else.
-    pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
         let request = self.client.request(method, format!("{}/api/v1/{path}", self.base)).bearer_auth(token);
         send(match body {
             Some(body) => request.json(&body),
@@ -142,7 +142,7 @@ impl Api {
     }
 
     /// Commits a publish to the `event` channel as if it had come now.
-    pub async fn publish(&self, device: &str, events: Value) -> Result<Committed, StoreError> {
+    pub(crate) async fn publish(&self, device: &str, events: Value) -> Result<Committed, StoreError> {
         use fenlei::clock::Clock;
         let topic = format!("fenlei/v1/{device}/event");
         let received = self.clock.now().timestamp_millis();
