@@ -156,7 +156,7 @@ impl Iterator for Workload {
                 if bin == 0 && self.random(2) == 0 {
                     self.judged = Some((site, self.clock));
                 }
-                let stream = if bin % 2 == 0 { Stream::Food } else { Stream::Residual };
+                let stream = if bin.is_multiple_of(2) { Stream::Food } else { Stream::Residual };
                 let (grams, household) = (200 + self.random(4_000), self.random(HOUSEHOLDS));
                 format!(r#""type":"deposit","stream":"{stream}","grams":{grams},"card":"{}""#, card(household))
             }

@@ -66,8 +66,11 @@ async fn an_event_is_in_time_from_90_days_back_to_5_minutes_ahead() {
     assert_eq!(bench.stored().await, 3);
 }
 
+/// A field, and values that it must not have.
+type BadValues = (&'static str, Vec<Value>);
+
 /// Of every type: a valid event, and for each field the values that must be refused (`null` stands for: missing).
-fn table() -> Vec<(&'static str, Value, Vec<(&'static str, Vec<Value>)>)> {
+fn table() -> Vec<(&'static str, Value, Vec<BadValues>)> {
     let missing = Value::Null;
     let text = || json!("unheard_of");
     let share = || vec![json!(-0.01), json!(1.01), json!("1")];

@@ -216,7 +216,9 @@ pub struct Row {
 const EDGES: [u32; 14] = [0, 60, 120, 150, 180, 480, 510, 540, 600, 1020, 1080, 1380, 1410, 1440];
 
 fn wall_ms() -> impl Strategy<Value = i64> {
-    let edge = prop::sample::select(EDGES.to_vec()).prop_map(|minute| i64::from(minute.min(1439)) * 60_000);
+    let morning = prop::sample::select(vec![480, 510, 520, 540]);
+    let minute = prop_oneof![prop::sample::select(EDGES.to_vec()), morning];
+    let edge = minute.prop_map(|minute| i64::from(minute.min(1439)) * 60_000);
     let jitter = prop_oneof![
         3 => Just(0i64), 2 => Just(-1), 1 => Just(1), 1 => Just(10_000), 1 => Just(20_000), 1 => Just(20_001),
         1 => Just(-20_000), 2 => 0i64..3_600_000
@@ -273,14 +275,14 @@ fn publish() -> impl Strategy<Value = Op> {
 
 fn window() -> impl Strategy<Value = Window> {
     let streams = prop::option::weighted(0.3, prop::collection::btree_set(0usize..4, 1..4));
-    (0usize..EDGES.len() - 1, 1usize..4, streams, prop::bool::weighted(0.25)).prop_map(
-        |(open, length, streams, makeup)| Window {
-            open: EDGES[open],
-            close: EDGES[(open + length).min(EDGES.len() - 1)],
-            streams: streams.map(|streams| streams.into_iter().collect()),
-            makeup,
-        },
-    )
+    // From the middle of the list on, windows overlap around the morning.
+    let open = prop_oneof![0usize..EDGES.len() - 1, 4usize..7];
+    (open, 1usize..4, streams, prop::bool::weighted(0.25)).prop_map(|(open, length, streams, makeup)| Window {
+        open: EDGES[open],
+        close: EDGES[(open + length).min(EDGES.len() - 1)],
+        streams: streams.map(|streams| streams.into_iter().collect()),
+        makeup,
+    })
 }
 
 fn schedule() -> impl Strategy<Value = Op> {
@@ -296,14 +298,14 @@ fn schedule() -> impl Strategy<Value = Op> {
 }
 
 fn import() -> impl Strategy<Value = Op> {
-    let row = (0usize..6, -8i64..4, prop::option::of(0i64..9), prop::collection::btree_set(0usize..4, 0..3)).prop_map(
-        |(household, from, stay, cards)| Row {
+    let from = prop_oneof![Just(-8i64), -8i64..4];
+    let row = (0usize..6, from, prop::option::weighted(0.4, 0i64..9), prop::collection::btree_set(0usize..4, 0..3))
+        .prop_map(|(household, from, stay, cards)| Row {
             household,
             from,
             until: stay.map(|stay| from + stay - 1),
             cards: cards.into_iter().collect(),
-        },
-    );
+        });
     (0usize..2, prop::collection::vec(row, 1..4)).prop_map(|(community, rows)| Op::Import { community, rows })
 }
 

@@ -99,6 +99,20 @@ fn deposits_at_the_edges_of_a_window() {
 }
 
 #[test]
+fn a_deposit_in_two_windows_is_a_set_out_in_both_and_one_deposit() {
+    let household = Row { household: 0, from: -8, until: None, cards: vec![0] };
+    let window = |open, close| ((0..7).collect(), Window { open, close, streams: None, makeup: false });
+    let schedule = Schedule { valid_from: -6, weekly: vec![window(480, 540), window(510, 600)], dates: vec![] };
+    let ops = vec![
+        Op::Import { community: 0, rows: vec![household] },
+        Op::Schedule { site: 0, schedule },
+        publish(EAST_BIN, item(1, 8 * HOUR + HOUR / 2, deposit(0))),
+        check(300),
+    ];
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
+#[test]
 fn a_window_until_the_hour_that_comes_twice_is_over_when_that_hour_begins() {
     let seen = publish(LINDEN_BIN, item(1, HOUR + HOUR / 2, Body::Heartbeat));
     replay(BERLIN_REPEATS_AN_HOUR, vec![weekly(LINDEN, 60, 120), seen, check(-1), check(0), check(1)]);
