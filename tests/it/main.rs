@@ -1,7 +1,6 @@
 //! The tests that use Fenlei from outside, in one binary.
 #![allow(unreachable_pub, reason = "a test binary has no outside: its modules share freely")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect is to fail, in its helpers too")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod api;
 mod architecture;
