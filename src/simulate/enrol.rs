@@ -1,9 +1,8 @@
 //! Registers the sample neighbourhood in a store and hands out its devices' secrets. It may be done again: then its
 //! devices get new secrets, and what was recorded of the neighbourhood stays.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +12,7 @@ use super::fleet::Credential;
 use super::neighbourhood::{Neighbourhood, ZONE};
 use crate::credentials::{self, NoRandom};
 use crate::domain::card::CardKey;
+use crate::draft::Draft;
 use crate::store::StoreError;
 use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use crate::store::rollups::Rollups;
@@ -98,17 +98,13 @@ pub fn enrol(
 
 /// Writes credentials as CSV (`device,secret,site,kind`) that only its owner can read.
 pub fn write_credentials(path: &Path, credentials: &[Credential]) -> io::Result<()> {
-    // A file that is there may be open to others, and its mode stays when it is written to.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    let mut writer = csv::Writer::from_writer(file);
+    let mut writer = csv::Writer::from_writer(Vec::new());
     for credential in credentials {
         writer.serialize(credential).map_err(io::Error::other)?;
     }
-    writer.flush()
+    let content = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    let content = String::from_utf8(content).map_err(io::Error::other)?;
+    Draft::beside(path)?.write(&content)?.replace()
 }
 
 /// Reads what [`write_credentials`] wrote. Errors name the line, never what is in it.
@@ -122,6 +118,7 @@ pub fn read_credentials(path: &Path) -> io::Result<Vec<Credential>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

@@ -7,6 +7,7 @@ mod architecture;
 mod cli;
 mod config;
 mod credentials;
+mod demo;
 mod intake;
 mod mosquitto;
 mod recount;
