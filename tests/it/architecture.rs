@@ -10,11 +10,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &[]),
     ("credentials", &[]),
+    ("draft", &[]),
+    ("telemetry", &[]),
+    ("household_rows", &["domain"]),
     ("store", &["domain", "clock"]),
     ("mqtt", &["domain", "store", "clock", "credentials"]),
     ("ingest", &["domain", "store", "mqtt", "clock"]),
-    ("web", &["domain", "store", "mqtt", "clock", "credentials"]),
+    ("web", &["domain", "store", "mqtt", "clock", "credentials", "household_rows", "telemetry"]),
     ("jobs", &["domain", "store", "mqtt", "clock"]),
+    ("card_key", &["domain", "draft", "store"]),
     // It reads a file into the options of the parts; the parts know their options, and no file.
     ("config", &["domain", "store", "mqtt", "ingest", "web", "jobs"]),
 ];
