@@ -129,6 +129,18 @@ fn a_device_back_in_the_same_millisecond_is_online() {
 }
 
 #[test]
+fn a_judgement_that_came_first_is_of_one_deposit_only() {
+    let verdict = Body::JudgeBin { bin: EAST_BIN, verdict: 0 };
+    let ops = vec![
+        publish(EAST_CAMERA, item(1, 8 * HOUR, verdict)),
+        publish(EAST_BIN, item(1, 8 * HOUR + 15_000, deposit(0))),
+        publish(EAST_BIN, item(2, 8 * HOUR + 5_000, deposit(1))),
+        check(300),
+    ];
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
+#[test]
 fn a_judgement_of_the_old_hardware_never_meets_a_deposit_of_the_new() {
     let verdict = Body::JudgeDeposit { bin: EAST_BIN, boot: 1, seq: 1, verdict: 0 };
     let ops = vec![
