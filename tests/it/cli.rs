@@ -48,7 +48,7 @@ impl Folder {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn store(&self) -> Connection {
+    pub(crate) fn store(&self) -> Connection {
         store::open_beside(&self.path("fenlei.db")).unwrap()
     }
 

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod cli;
 mod config;
+mod crash;
 mod credentials;
 mod demo;
 mod intake;

@@ -1,30 +1,32 @@
 //! `config/mosquitto.conf` and the exported files, in the real broker.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli::Folder;
+use crate::support::backend::free_port;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "correct horse";
 
 /// Mosquitto with the shipped configuration; only places and ports are other ones.
-struct Broker {
+pub(crate) struct Broker {
     process: Child,
-    devices: u16,
+    configuration: PathBuf,
+    pub(crate) devices: u16,
     backend: u16,
 }
 
 impl Broker {
-    fn start(folder: &Folder) -> Self {
+    pub(crate) fn start(folder: &Folder) -> Self {
         folder.write("password", PASSWORD);
         let export = ["device", "export", "--format", "mosquitto", "broker", "--backend-password-file", "password"];
         folder.done(&export);
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/mosquitto.conf");
         let mut configuration = std::fs::read_to_string(shipped).unwrap();
-        let [devices, backend] = free_ports();
+        let [devices, backend] = [(); 2].map(|()| free_port());
         for (from, to) in [
             ("listener 1883 ", format!("listener {devices} ")),
             ("listener 1884 ", format!("listener {backend} ")),
@@ -37,11 +39,8 @@ impl Broker {
         // Started by root it would go on as a user who cannot enter this folder.
         configuration.push_str("\nuser root\n");
         folder.write("mosquitto.conf", &configuration);
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new("mosquitto");
-        command.env("PATH", path).arg("-c").arg(folder.path("mosquitto.conf"));
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut broker = Self { process: process.expect("apt-get install mosquitto"), devices, backend };
+        let configuration = folder.path("mosquitto.conf");
+        let mut broker = Self { process: run(&configuration), configuration, devices, backend };
         let begun = Instant::now();
         while [devices, backend].iter().any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err()) {
             assert_eq!(broker.process.try_wait().unwrap(), None, "the broker refuses the configuration");
@@ -50,6 +49,29 @@ impl Broker {
         }
         broker
     }
+
+    /// What `mqtt.url` names it by.
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://fenlei:{}@127.0.0.1:{}", PASSWORD.replace(' ', "%20"), self.backend)
+    }
+
+    /// `kill -9`: what it had not written to its file is gone.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again on the same ports, with what its file remembers.
+    pub(crate) fn start_again(&mut self) {
+        self.process = run(&self.configuration);
+    }
+}
+
+fn run(configuration: &Path) -> Child {
+    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("mosquitto");
+    command.env("PATH", path).arg("-c").arg(configuration);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("apt-get install mosquitto")
 }
 
 impl Drop for Broker {
@@ -57,12 +79,6 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Both are held until both are known, so that they differ.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// A run of `mosquitto_pub` or `mosquitto_sub`.

@@ -11,6 +11,7 @@ use super::figures::{Figures, Recount, Timing, local};
 use super::history::{Body, COMMUNITIES, Check, DEVICES, LATE, SITES};
 use super::model::ranges;
 use super::world::World;
+use crate::support::rollups;
 
 pub async fn everything(world: &World<'_>, check: &Check) {
     the_ledger(world).await;
@@ -167,73 +168,11 @@ fn cut(period: Period, from: chrono::NaiveDate, to: chrono::NaiveDate) -> Vec<(c
     days.chunk_by(|one, next| name(one) == name(next)).map(|days| (days[0], days[days.len() - 1])).collect()
 }
 
-type CardRow = (i64, i64, i64, i64, i64);
-type HourRow = (i64, i64, i64, i64);
-
 /// The rollups against a count of the ledger's own rows.
 async fn the_rollups(world: &World<'_>) {
     let zones: BTreeMap<String, chrono_tz::Tz> = SITES.iter().map(|site| (site.id.to_owned(), site.zone)).collect();
-    let (kept, counted) =
-        world.store.read(move |connection| Ok((kept(connection)?, counted(connection, &zones)?))).await.unwrap();
-    assert_eq!(kept.1, counted.1, "hour_count against the ledger");
-    assert_eq!(kept.0, counted.0, "card_count against the ledger");
+    world.store.read(move |connection| Ok(rollups::equal_the_ledger(connection, &zones)?)).await.unwrap();
     windows_of_cards(&world.store, world).await;
-}
-
-type Rollups = (BTreeMap<CardRow, [i64; 2]>, BTreeMap<HourRow, [i64; 7]>);
-
-fn kept(connection: &rusqlite::Connection) -> rusqlite::Result<Rollups> {
-    let (mut cards, mut hours) = Rollups::default();
-    let mut select = connection.prepare(
-        "SELECT community, site, day, place, card, sum(deposits), sum(correct) FROM card_count WHERE place < 4
-         GROUP BY community, site, day, place, card HAVING sum(deposits) <> 0 OR sum(correct) <> 0",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-        cards.insert(key, [row.get(5)?, row.get(6)?]);
-    }
-    let mut select = connection.prepare(
-        "SELECT site, day, hour, stream, in_window, makeup, off_hours, correct, incorrect, unjudged, grams
-         FROM hour_count WHERE in_window + makeup + off_hours <> 0 OR grams <> 0 OR correct + incorrect + unjudged <> 0",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let mut counts = [0; 7];
-        for (column, count) in counts.iter_mut().enumerate() {
-            *count = row.get(4 + column)?;
-        }
-        hours.insert((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?), counts);
-    }
-    Ok((cards, hours))
-}
-
-fn counted(connection: &rusqlite::Connection, zones: &BTreeMap<String, chrono_tz::Tz>) -> rusqlite::Result<Rollups> {
-    let (mut cards, mut hours) = Rollups::default();
-    let mut select = connection.prepare(
-        "SELECT c.key, s.key, s.id, l.time, l.stream, l.grams, l.card, l.timing,
-                coalesce(l.volunteer, l.camera, l.verdict)
-         FROM ledger l JOIN boot b ON b.id = l.boot JOIN device d ON d.id = b.device JOIN site s ON s.id = d.site
-         JOIN community c ON c.id = s.community WHERE l.type = 1",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let (community, site, id): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let at = local(zones[&id], row.get(3)?);
-        let day = (at.date - chrono::NaiveDate::default()).num_days();
-        let (stream, grams, card): (i64, i64, Option<i64>) = (row.get(4)?, row.get(5)?, row.get(6)?);
-        let (timing, verdict): (u16, Option<u16>) = (row.get(7)?, row.get(8)?);
-        if let Some(card) = card {
-            let counts = cards.entry((community, site, day, i64::from(timing), card)).or_default();
-            counts[0] += 1;
-            counts[1] += i64::from(verdict == Some(1));
-        }
-        let counts = hours.entry((site, day, i64::from(at.minute / 60), stream)).or_default();
-        counts[usize::from(timing) - 1] += 1;
-        counts[usize::from(verdict.unwrap_or(3)) + 2] += 1;
-        counts[6] += grams;
-    }
-    Ok((cards, hours))
 }
 
 /// In which windows each card was seen, however often, and that nothing is left of what was taken back.

@@ -1,3 +1,6 @@
 //! What several tests need.
 
 pub(crate) mod api;
+pub(crate) mod backend;
+pub(crate) mod load;
+pub(crate) mod rollups;

@@ -1,0 +1,122 @@
+//! The program itself as `fenlei serve`, in a folder and on ports that stay its own however often it is killed.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+use crate::cli::Folder;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+pub(crate) struct Backend {
+    folder: PathBuf,
+    environment: Vec<(&'static str, String)>,
+    process: Option<Child>,
+    client: Client,
+    pub(crate) http: u16,
+    pub(crate) mqtt: u16,
+}
+
+impl Backend {
+    /// Starts it in a folder, with its own broker or with the one that `url` names.
+    pub(crate) fn start(folder: &Folder, url: Option<&str>) -> Self {
+        let [http, mqtt] = [(); 2].map(|()| free_port());
+        let mut environment = vec![
+            ("FENLEI__HTTP__LISTEN", format!("127.0.0.1:{http}")),
+            ("FENLEI__MQTT__LISTEN", format!("127.0.0.1:{mqtt}")),
+        ];
+        environment.extend(url.map(|url| ("FENLEI__MQTT__URL", url.to_owned())));
+        let client = Client::builder().no_proxy().build().unwrap();
+        let mut backend = Self { folder: folder.path(""), environment, process: None, client, http, mqtt };
+        backend.start_again();
+        backend
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let log = File::options().create(true).append(true).open(self.folder.join("serve.log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fenlei"));
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.to_string_lossy().starts_with("FENLEI__")) {
+            command.env_remove(name);
+        }
+        command.current_dir(&self.folder).arg("serve").envs(self.environment.iter().cloned());
+        self.process = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Comes back when it takes events in.
+    pub(crate) async fn ready(&mut self) {
+        let ready = async {
+            while !self.is_ready().await {
+                let ended = self.process.as_mut().unwrap().try_wait().unwrap();
+                assert_eq!(ended, None, "it ended by itself: {}", self.log());
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.expect("it becomes ready");
+    }
+
+    async fn is_ready(&self) -> bool {
+        let answer = self.client.get(format!("http://127.0.0.1:{}/readyz", self.http)).send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    }
+
+    /// `kill -9`; says whether it still ran.
+    pub(crate) fn kill(&mut self) -> bool {
+        let Some(mut process) = self.process.take() else { return false };
+        let ran = process.try_wait().unwrap().is_none();
+        process.kill().unwrap();
+        process.wait().unwrap();
+        ran
+    }
+
+    /// What it has logged, of all its starts.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("serve.log")).unwrap()
+    }
+
+    pub(crate) async fn get(&self, token: &str, path: &str) -> Value {
+        self.call(token, Method::GET, path, None).await
+    }
+
+    pub(crate) async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> Value {
+        let address = format!("http://127.0.0.1:{}/api/v1/{path}", self.http);
+        let request = self.client.request(method, address).bearer_auth(token);
+        let request = body.into_iter().fold(request, |request, body| request.json(&body));
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A counter as it stands, 0 before it counted anything.
+    pub(crate) async fn counter(&self, name: &str) -> f64 {
+        let answer = self.client.get(format!("http://127.0.0.1:{}/metrics", self.http)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nothing uses and nothing will be given: below those that the system hands out by itself, or an outgoing
+/// connection could take it while its owner is killed and started again.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 200) as u16 * 100;
+    let candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000);
+    let mut free = candidates.take(2_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("a free port")
+}
