@@ -11,5 +11,6 @@ mod credentials;
 mod demo;
 mod intake;
 mod mosquitto;
+mod mqtt;
 mod recount;
 mod support;

@@ -1,0 +1,8 @@
+//! Devices as the program meets them, on its own broker and through Mosquitto: who gets in, what they reach, what they
+//! are answered, and that one that misbehaves costs the others nothing.
+
+mod access;
+mod answers;
+mod garbage;
+mod states;
+mod world;
