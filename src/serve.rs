@@ -70,7 +70,8 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         }
         Some(url) => {
             let options = external::Options {
-                host: url.host.clone(),
+                // Joined with the port as it is: an IPv6 address needs its brackets.
+                host: if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() },
                 port: url.port,
                 credentials: url.login.clone().map(|login| (login.user, login.password)),
                 client_id: config.mqtt.client_id.clone(),

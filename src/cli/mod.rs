@@ -15,7 +15,7 @@ pub mod simulate;
 pub mod token;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -116,7 +116,8 @@ async fn run(cli: Cli) -> Result<()> {
 fn log_to_stderr(config: &Config) {
     let filter = EnvFilter::new(&config.log.filter);
     // A second subscriber in one process is no reason not to run.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+    let colours = io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).try_init();
 }
 
 /// Mistakes of a file stand by themselves, a line each; everything else is one sentence of ours.

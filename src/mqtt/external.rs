@@ -74,7 +74,7 @@ async fn receive_once(
         .set_receive_maximum(Some(WINDOW));
     let (client, mut connection) = AsyncClient::new(mqtt, REQUESTS);
     let (handed_over, to_acknowledge) = mpsc::channel::<(Publish, Stored)>(REQUESTS);
-    let (arrived, to_store) = mpsc::channel::<Publish>(REQUESTS);
+    let (arrived, to_store) = mpsc::unbounded_channel::<Publish>();
     // The connection is polled by itself: reading JSON and waiting for the disk happen beside it.
     let storing = tokio::spawn(store(Arc::clone(sink), to_store, handed_over));
     let mut acknowledging = tokio::spawn(acknowledge(client.clone(), to_acknowledge));
@@ -90,7 +90,7 @@ async fn receive_once(
 async fn poll(
     client: &AsyncClient,
     connection: &mut EventLoop,
-    arrived: &mpsc::Sender<Publish>,
+    arrived: &mpsc::UnboundedSender<Publish>,
     connected: &watch::Sender<bool>,
     backoff: &mut Backoff,
 ) -> String {
@@ -112,9 +112,9 @@ async fn poll(
                 connected.send_replace(true);
                 tracing::info!("subscribed to the events and states of all devices");
             }
-            // The window bounds what is under way: the channel is larger, so this never waits.
+            // Never waits here: acknowledgements leave by this same loop. The broker's window bounds what is under way.
             Ok(Event::Incoming(Packet::Publish(publish))) => {
-                if arrived.send(publish).await.is_err() {
+                if arrived.send(publish).is_err() {
                     return "the store is shutting down".to_owned();
                 }
             }
@@ -127,7 +127,7 @@ async fn poll(
 
 async fn store(
     sink: Arc<dyn Sink>,
-    mut arrived: mpsc::Receiver<Publish>,
+    mut arrived: mpsc::UnboundedReceiver<Publish>,
     handed_over: mpsc::Sender<(Publish, Stored)>,
 ) {
     while let Some(publish) = arrived.recv().await {

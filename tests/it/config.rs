@@ -27,7 +27,7 @@ fn the_defaults_are_complete() {
     assert_eq!((config.store.cache_mib, config.store.readers), (64, 4));
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
-    assert_eq!(config.log.filter, "info");
+    assert_eq!(config.log.filter, "info,mqtt5=warn");
 }
 
 #[test]
