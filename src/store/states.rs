@@ -6,12 +6,13 @@ use super::StoreError;
 use crate::domain::inbound::StateMessage;
 use crate::domain::registry::Device;
 
-/// Takes a state in. One of an older boot is a will or a retained message come late: it changes nothing.
+/// Takes a state in. One of an older boot is a will or a retained message come late: it changes nothing. Nor does a will
+/// where no birth is known: it is that of hardware replaced since, whose boots may be the higher ones.
 pub fn record(connection: &Connection, device: &Device, state: &StateMessage, received: i64) -> Result<(), StoreError> {
     let mut select = connection.prepare_cached("SELECT online, boot FROM device_state WHERE device = ?1")?;
     let known: Option<(bool, u32)> = select.query_row([device.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let was_online = known.is_some_and(|(online, _)| online);
-    if known.is_some_and(|(_, boot)| state.boot < boot) {
+    if known.map_or(!state.online, |(_, boot)| state.boot < boot) {
         return Ok(());
     }
     let same_session = known == Some((state.online, state.boot));
