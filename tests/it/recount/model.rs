@@ -241,7 +241,8 @@ impl Model {
 
     pub fn state(&mut self, device: usize, online: bool, boot: u32, at: i64) {
         let before = self.session.get(&device).copied();
-        if before.is_some_and(|(_, known)| boot < known) || before == Some((online, boot)) {
+        // A will without a birth is that of hardware replaced since.
+        if before.map_or(!online, |(_, known)| boot < known) || before == Some((online, boot)) {
             return;
         }
         self.close(device, at);
