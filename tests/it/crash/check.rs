@@ -61,8 +61,11 @@ pub(super) fn count(store: &Connection, table: &str) -> i64 {
     store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 
+/// Device, boot and seq.
+type Name = (String, u32, u64);
+
 /// When each event happened and what it says, by its name.
-fn sent(folder: &Folder, told: &Told) -> BTreeMap<(String, u32, u64), (i64, Map<String, Value>)> {
+fn sent(folder: &Folder, told: &Told) -> BTreeMap<Name, (i64, Map<String, Value>)> {
     let key = card_key::load_or_create(&folder.path("fenlei.card-key")).unwrap();
     let mut sent = BTreeMap::new();
     for (device, events) in told {
