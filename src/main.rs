@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// An event is a handful of small allocations that live for milliseconds: the system's allocator costs a tenth of its way.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     fenlei::cli::main().await

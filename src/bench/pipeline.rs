@@ -1,4 +1,4 @@
-//! The pipeline without MQTT, against a log that only appends the same bytes and flushes them.
+//! The pipeline without MQTT, against a log that only appends the same bytes, topic and payload, and flushes them.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -93,7 +93,8 @@ pub async fn run(folder: &Path, events: u64, batch: usize, now: DateTime<Utc>) -
 const TURN: usize = 20;
 
 fn lines(batch: &[Publish]) -> Vec<u8> {
-    batch.iter().flat_map(|publish| publish.payload.bytes().chain([b'\n'])).collect()
+    let line = |publish: &Publish| format!("{} {}\n", publish.topic, publish.payload);
+    batch.iter().map(line).collect::<String>().into_bytes()
 }
 
 async fn finish(pending: Option<PendingAll>) -> anyhow::Result<()> {

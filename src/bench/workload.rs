@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use fenlei_wire::vocabulary::{DeviceKind, Stream};
 
 use crate::domain::card::CardKey;
@@ -94,9 +94,12 @@ pub struct Publish {
     pub payload: String,
 }
 
-/// Yields `events` publishes of one event each, ending just before `until`.
+/// Yields `events` publishes of one event each, 25,000 a day, most of them in the open windows, ending before `until`.
 pub struct Workload {
     left: u64,
+    done: u64,
+    a_day: u64,
+    first_day: DateTime<Utc>,
     clock: DateTime<Utc>,
     seqs: Vec<[u64; BINS_A_SITE as usize + 1]>,
     random: u64,
@@ -105,9 +108,12 @@ pub struct Workload {
 
 impl Workload {
     pub fn new(events: u64, until: DateTime<Utc>) -> Self {
-        let span = TimeDelta::milliseconds(i64::try_from(events).unwrap_or(i64::MAX) * STEP_MS);
+        let a_day = events.div_ceil(MAX_DAYS).max(EVENTS_A_DAY);
+        let days = events.div_ceil(a_day);
+        let today = until.date_naive().and_time(NaiveTime::MIN).and_utc();
+        let first_day = today - TimeDelta::days(i64::try_from(days).unwrap_or(i64::MAX));
         let seqs = vec![[0; BINS_A_SITE as usize + 1]; SITES as usize];
-        Self { left: events, clock: until - span, seqs, random: 42, judged: None }
+        Self { left: events, done: 0, a_day, first_day, clock: first_day, seqs, random: 42, judged: None }
     }
 
     fn random(&mut self, below: u64) -> u64 {
@@ -127,15 +133,31 @@ impl Workload {
     }
 }
 
-/// About 25,000 events a day.
-const STEP_MS: i64 = 3_456;
+const EVENTS_A_DAY: u64 = 25_000;
+/// An event may come up to 90 days late: more events than these days hold make fuller days.
+const MAX_DAYS: u64 = 80;
+
+/// The day of a site whose hours are kept: which share of its events has come by which minute of the day.
+const DAY: [(u64, u64); 6] = [(0, 0), (4, 8 * 60), (48, 9 * 60), (52, 17 * 60), (96, 18 * 60), (100, 24 * 60)];
+
+/// When the event of this number among `a_day` happens, in milliseconds of the day.
+fn moment(number: u64, a_day: u64) -> u64 {
+    let scaled = number * 100;
+    let pair = DAY.windows(2).find(|pair| scaled < pair[1].0 * a_day);
+    let [(share, from), (next, to)] = pair.map_or([DAY[4], DAY[5]], |pair| [pair[0], pair[1]]);
+    from * 60_000 + (scaled - share * a_day) * (to - from) * 60_000 / ((next - share) * a_day)
+}
 
 impl Iterator for Workload {
     type Item = Publish;
 
     fn next(&mut self) -> Option<Publish> {
         self.left = self.left.checked_sub(1)?;
-        self.clock += TimeDelta::milliseconds(STEP_MS);
+        let (day, number) = (self.done / self.a_day, self.done % self.a_day);
+        self.done += 1;
+        // The site's clock is eight hours ahead.
+        self.clock = self.first_day + TimeDelta::days(i64::try_from(day).unwrap_or(0)) - TimeDelta::hours(8)
+            + TimeDelta::milliseconds(i64::try_from(moment(number, self.a_day)).unwrap_or(0));
         let site = self.random(SITES);
         let bin = self.random(BINS_A_SITE);
         let device = format!("bin-{site}-{bin}");

@@ -230,6 +230,29 @@ impl Body {
     }
 }
 
+impl Body {
+    /// The fields as the ledger keeps them, for the types that have no columns there: JSON, or nothing where there is none.
+    pub fn detail(&self) -> Option<String> {
+        let json = match self {
+            Self::Deposit(deposit) => {
+                let reason = deposit.reason.as_ref()?;
+                serde_json::to_string(&serde_json::json!({ "reason": reason }))
+            }
+            Self::Emptied(_) => return None,
+            Self::Fill(body) => serde_json::to_string(body),
+            Self::Door(body) => serde_json::to_string(body),
+            Self::Alarm(body) => serde_json::to_string(body),
+            Self::Judgement(body) => serde_json::to_string(body),
+            Self::Sighting(body) => serde_json::to_string(body),
+            Self::Display(body) => serde_json::to_string(body),
+            Self::Executed(body) => serde_json::to_string(body),
+            Self::Heartbeat(body) => serde_json::to_string(body),
+            Self::Lost(body) => serde_json::to_string(body),
+        };
+        json.ok().filter(|json| json != "{}")
+    }
+}
+
 #[derive(Serialize)]
 struct DepositShown<'a> {
     stream: Stream,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use fenlei_wire::limits::{MAX_BEYOND, MAX_SEQ};
-use fenlei_wire::receipt::Receipt;
+use serde::Serialize;
 
 /// The events of one boot that have come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,23 @@ pub struct Marks {
 impl Default for Marks {
     fn default() -> Self {
         Self { next: 1, gaps: BTreeMap::new() }
+    }
+}
+
+/// What a device may forget: the JSON of `fenlei_wire::receipt::Receipt`. That has room for all its ranges in
+/// itself, as a device needs it; nearly every receipt has none, and one is made for each publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    pub boot: u32,
+    pub through: u64,
+    /// At most 32 ranges, lowest first.
+    pub beyond: Vec<(u64, u64)>,
+}
+
+impl Receipt {
+    pub fn covers(&self, boot: u32, seq: u64) -> bool {
+        boot == self.boot
+            && (seq <= self.through || self.beyond.iter().any(|(first, last)| (*first..=*last).contains(&seq)))
     }
 }
 
@@ -94,13 +111,14 @@ impl Marks {
     /// What a device may forget.
     pub fn receipt(&self, boot: u32) -> Receipt {
         let through = self.gaps.first_key_value().map_or(self.next, |(first, _)| *first) - 1;
-        let mut receipt = Receipt { boot, through, beyond: Default::default() };
+        let mut receipt = Receipt { boot, through, beyond: Vec::new() };
         let mut gaps = self.gaps().peekable();
         while let Some((_, last)) = gaps.next() {
             let until = gaps.peek().map_or(self.next, |(first, _)| *first) - 1;
-            if receipt.beyond.len() == MAX_BEYOND || receipt.beyond.push((last + 1, until)).is_err() {
+            if receipt.beyond.len() == MAX_BEYOND {
                 break;
             }
+            receipt.beyond.push((last + 1, until));
         }
         receipt
     }
@@ -140,6 +158,9 @@ mod tests {
         let receipt = marks.receipt(7);
         assert_eq!((receipt.through, receipt.beyond.as_slice()), (1042, &[(1045, 1050)][..]));
         assert_eq!(marks.gaps().collect::<Vec<_>>(), [(1043, 1044)]);
+        let read: fenlei_wire::receipt::Receipt =
+            serde_json::from_str(&serde_json::to_string(&receipt).unwrap()).unwrap();
+        assert_eq!((read.boot, read.through, &read.beyond[..]), (7, 1042, &[(1045, 1050)][..]), "as devices read it");
     }
 
     #[test]

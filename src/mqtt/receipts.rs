@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fenlei_wire::receipt::Receipt;
 use fenlei_wire::vocabulary::Channel;
 use tokio::sync::Notify;
 
 use super::{Message, Publisher};
 use crate::domain::inbound::Sender;
+use crate::domain::marks::Receipt;
 
 #[derive(Clone, Debug, Default)]
 pub struct Receipts(Arc<Inner>);

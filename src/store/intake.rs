@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use fenlei_wire::receipt::Receipt;
 use fenlei_wire::vocabulary::{DeviceKind, EventType};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -18,6 +17,7 @@ use crate::domain::card::CardHash;
 use crate::domain::decode::{Element, Refused, content_of, said};
 use crate::domain::event::{Body, Event, Judged, Lost};
 use crate::domain::inbound::{Inbound, Sender, What};
+use crate::domain::marks::Receipt;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::registry::{Community, Device, Registry, Site};
 use crate::domain::roster::CardId;

@@ -33,23 +33,11 @@ impl<'a> Appender<'a> {
 
     pub fn append(&mut self, row: &NewRow<'_>) -> Result<i64, StoreError> {
         let event = row.event;
-        let (mut stream, mut grams, mut verdict, mut detail) = (None, None, None, None);
-        match &event.body {
-            Body::Deposit(deposit) => {
-                stream = Some(deposit.stream);
-                grams = Some(deposit.grams);
-                verdict = deposit.verdict;
-                detail = deposit.reason.as_ref().map(|reason| serde_json::json!({ "reason": reason }).to_string());
-            }
-            Body::Emptied(emptied) => {
-                stream = Some(emptied.stream);
-                grams = Some(emptied.grams);
-            }
-            body => {
-                let fields = body.fields();
-                detail = (!fields.is_empty()).then(|| serde_json::Value::Object(fields).to_string());
-            }
-        }
+        let (stream, grams, verdict) = match &event.body {
+            Body::Deposit(deposit) => (Some(deposit.stream), Some(deposit.grams), deposit.verdict),
+            Body::Emptied(emptied) => (Some(emptied.stream), Some(emptied.grams), None),
+            _ => (None, None, None),
+        };
         Ok(self.0.insert((
             row.boot.0,
             to_i64(event.seq),
@@ -62,7 +50,7 @@ impl<'a> Appender<'a> {
             row.card.map(|card| card.0),
             row.timing.map(Timing::code),
             verdict.map(Verdict::code),
-            detail,
+            event.body.detail(),
         ))?)
     }
 }

@@ -114,7 +114,7 @@ fn random_bytes_lose_nothing_and_use_up_nothing() {
     assert_eq!(runtime.block_on(bench.stored()) as u64, seq.get());
 }
 
-fn settled_seqs(receipt: &fenlei_wire::receipt::Receipt) -> Vec<(u32, u64)> {
+fn settled_seqs(receipt: &fenlei::domain::marks::Receipt) -> Vec<(u32, u64)> {
     let ranges = [(1, receipt.through)].into_iter().chain(receipt.beyond.iter().copied());
     ranges.flat_map(|(first, last)| (first..=last).map(|seq| (receipt.boot, seq))).collect()
 }

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
 use fenlei::domain::card::CardKey;
 use fenlei::domain::inbound::Inbound;
+use fenlei::domain::marks::Receipt;
 use fenlei::domain::registry::{Organization, OrganizationKind};
 use fenlei::domain::roster::HouseholdRow;
 use fenlei::store::registry::{self, DeviceFields, SiteFields};
 use fenlei::store::roster::{self, ImportError};
 use fenlei::store::{Options, Store, StoreError, states};
-use fenlei_wire::receipt::Receipt;
 use fenlei_wire::vocabulary::DeviceKind;
 use serde_json::{Value, json};
 
