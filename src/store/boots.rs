@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
@@ -38,6 +39,7 @@ struct Known {
     id: BootId,
     marks: Marks,
     received: i64,
+    stored: i64,
     touched: bool,
 }
 
@@ -45,11 +47,11 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct Boots {
     /// By device: incarnation, boot, and where it is in `known`.
-    devices: HashMap<String, Vec<(u32, u32, Slot)>>,
+    devices: HashMap<String, Vec<(u32, u32, Slot)>, RandomState>,
     known: Vec<Known>,
     touched: Vec<Slot>,
-    places: HashMap<(BootId, u64), Block>,
-    touched_places: Vec<(BootId, u64)>,
+    places: HashMap<(u64, BootId), Block, RandomState>,
+    touched_places: Vec<(u64, BootId)>,
 }
 
 #[derive(Debug)]
@@ -120,8 +122,9 @@ impl Boots {
     }
 
     /// Remembers that the event lies in `row` of the ledger.
-    pub fn put_row(&mut self, connection: &Connection, boot: BootId, seq: u64, row: i64) -> Result<(), StoreError> {
-        let key = (boot, seq / BLOCK_SEQS);
+    pub fn put_row(&mut self, connection: &Connection, slot: Slot, seq: u64, row: i64) -> Result<(), StoreError> {
+        self.known[slot.0].stored += 1;
+        let key = (seq / BLOCK_SEQS, self.id(slot));
         let block = self.block(connection, key)?;
         let start = usize::try_from(seq % BLOCK_SEQS).unwrap_or(0) * PLACE_BYTES;
         if block.rows.len() < start + PLACE_BYTES {
@@ -137,7 +140,7 @@ impl Boots {
 
     /// Where the event lies in the ledger, if it was accepted.
     pub fn row(&mut self, connection: &Connection, boot: BootId, seq: u64) -> Result<Option<i64>, StoreError> {
-        let block = self.block(connection, (boot, seq / BLOCK_SEQS))?;
+        let block = self.block(connection, (seq / BLOCK_SEQS, boot))?;
         Ok(place(&block.rows, seq))
     }
 
@@ -150,9 +153,9 @@ impl Boots {
         known.map_or(Ok(None), |boot| self.row(connection, boot, seq))
     }
 
-    fn block(&mut self, connection: &Connection, key: (BootId, u64)) -> Result<&mut Block, StoreError> {
+    fn block(&mut self, connection: &Connection, key: (u64, BootId)) -> Result<&mut Block, StoreError> {
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.places.entry(key) {
-            let rows = read_block(connection, key.0, key.1)?.unwrap_or_default();
+            let rows = read_block(connection, key.1, key.0)?.unwrap_or_default();
             vacant.insert(Block { rows, touched: false });
         }
         self.places.get_mut(&key).ok_or(StoreError::Corrupt("a block vanished from memory"))
@@ -160,11 +163,12 @@ impl Boots {
 
     /// Writes what changed since the last flush.
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut update = connection.prepare_cached("UPDATE boot SET next = ?2, received = ?3 WHERE id = ?1")?;
+        let mut update =
+            connection.prepare_cached("UPDATE boot SET next = ?2, received = ?3, stored = ?4 WHERE id = ?1")?;
         for slot in self.touched.drain(..) {
             let known = &mut self.known[slot.0];
             known.touched = false;
-            update.execute((known.id.0, to_i64(known.marks.next()), known.received))?;
+            update.execute((known.id.0, to_i64(known.marks.next()), known.received, known.stored))?;
         }
         let mut upsert = connection.prepare_cached(
             "INSERT INTO event_row VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET rows = excluded.rows",
@@ -173,7 +177,7 @@ impl Boots {
         for key in self.touched_places.drain(..) {
             if let Some(block) = self.places.get_mut(&key) {
                 block.touched = false;
-                upsert.execute((key.0.0, to_i64(key.1), &block.rows))?;
+                upsert.execute((to_i64(key.0), key.1.0, &block.rows))?;
             }
         }
         Ok(())
@@ -208,28 +212,37 @@ fn place(rows: &[u8], seq: u64) -> Option<i64> {
     Some(i64::from_le_bytes(bytes)).filter(|row| *row != 0)
 }
 
-/// Its id, what comes next, and when something of it came last.
-fn stored(connection: &Connection, name: BootName<'_>) -> Result<Option<(i64, i64, i64)>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT id, next, received FROM boot WHERE device = ?1 AND incarnation = ?2 AND boot = ?3")?;
+/// Its id, what comes next, when something of it came last, and how many of its events are stored.
+fn stored(connection: &Connection, name: BootName<'_>) -> Result<Option<(i64, i64, i64, i64)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, next, received, stored FROM boot WHERE device = ?1 AND incarnation = ?2 AND boot = ?3",
+    )?;
     let row = select
-        .query_row((name.device, name.incarnation, name.boot), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row((name.device, name.incarnation, name.boot), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
     Ok(row)
 }
 
 fn load(connection: &Connection, name: BootName<'_>) -> Result<Known, StoreError> {
-    let Some((id, next, received)) = stored(connection, name)? else {
+    let Some((id, next, received, events)) = stored(connection, name)? else {
         let mut insert = connection
             .prepare_cached("INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)")?;
         let id = insert.insert((name.device, name.incarnation, name.boot))?;
-        return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, touched: false });
+        return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, stored: 0, touched: false });
     };
     let mut gaps = connection.prepare_cached("SELECT first, last FROM gap WHERE boot = ?1")?;
     let gaps = gaps
         .query_map([id], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs())))?
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Known { id: BootId(id), marks: Marks::restore(next.unsigned_abs(), gaps), received, touched: false })
+    Ok(Known {
+        id: BootId(id),
+        marks: Marks::restore(next.unsigned_abs(), gaps),
+        received,
+        stored: events,
+        touched: false,
+    })
 }
 
 /// Seqs end at 2^53−1: they always fit.

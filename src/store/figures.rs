@@ -8,14 +8,11 @@ use fenlei_wire::vocabulary::DeviceKind;
 use rusqlite::Connection;
 
 use super::StoreError;
-use super::ledger;
-use super::rollups::ALSO_IN;
-use super::roster;
+use super::{card_counts, ledger, roster};
 use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry, Site};
-use crate::domain::roster::CardId;
 use crate::domain::schedule::Opening;
-use crate::domain::statistics::{CardCount, Counts, Opportunity, Place, StreamCount, TimingCounts, VerdictCounts};
+use crate::domain::statistics::{Counts, Opportunity, StreamCount, TimingCounts, VerdictCounts};
 use crate::domain::zone::{Day, closes_at, opens_at};
 
 /// Everything that the figures of `community` for `span` are computed from.
@@ -26,9 +23,10 @@ pub fn counts(
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Counts, StoreError> {
+    let cards = card_counts::read(connection, community.key, span.first_day(), span.last_day())?;
     let mut counts = Counts {
         roster: roster::load(connection, community.key)?,
-        cards: cards(connection, community.key, span)?,
+        cards: cards.into_iter().map(|(_, count)| count).collect(),
         ..Counts::default()
     };
     for site in registry.sites_of(&community.id) {
@@ -37,34 +35,6 @@ pub fn counts(
     }
     counts.streams.sort_by_key(|count| count.day);
     Ok(counts)
-}
-
-fn cards(connection: &Connection, community: i64, span: Span) -> Result<Vec<CardCount>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT day, place, open, close, card, deposits, correct FROM card_count
-         WHERE community = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY community, day",
-    )?;
-    let mut rows = select.query((community, span.first_day().0, span.last_day().0))?;
-    let mut cards = Vec::new();
-    while let Some(row) = rows.next()? {
-        let opening = Opening { open: row.get(2)?, close: row.get(3)? };
-        let place = match row.get::<_, u8>(1)? {
-            ALSO_IN => Place::AlsoIn(opening),
-            code => match ledger::timing(code)? {
-                fenlei_wire::vocabulary::Timing::InWindow => Place::Window(opening),
-                fenlei_wire::vocabulary::Timing::Makeup => Place::Makeup,
-                fenlei_wire::vocabulary::Timing::OffHours => Place::OffHours,
-            },
-        };
-        cards.push(CardCount {
-            day: Day(row.get(0)?),
-            card: CardId(row.get(4)?),
-            place,
-            deposits: row.get::<_, i64>(5)?.unsigned_abs(),
-            correct: row.get::<_, i64>(6)?.unsigned_abs(),
-        });
-    }
-    Ok(cards)
 }
 
 fn streams(connection: &Connection, site: &Site, span: Span) -> Result<Vec<StreamCount>, StoreError> {

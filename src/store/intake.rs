@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use fenlei_wire::vocabulary::{DeviceKind, EventType};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::boots::{BootId, BootName, Boots, Slot};
+use super::boots::{BootName, Boots, Slot};
 use super::ledger::{self, NewRow};
 use super::matching::{self, Waiting};
 use super::quarantine;
@@ -67,7 +67,7 @@ impl Tally {
 }
 
 /// Cards by their hash, as far as the writer has met them.
-pub type CardIds = HashMap<CardHash, CardId>;
+pub type CardIds = HashMap<CardHash, CardId, foldhash::fast::RandomState>;
 const MAX_CACHED_CARDS: usize = 200_000;
 
 /// The incarnation in which a device begins. One that is not registered yet is in it too: what it sends is refused but
@@ -132,13 +132,16 @@ impl<'a> Intake<'a> {
         Ok(self.tally)
     }
 
-    pub fn take_in(&mut self, inbound: &Inbound) -> Result<Committed, StoreError> {
-        match &inbound.what {
-            What::Events { from, elements } => self.events(from, elements, inbound.received),
+    pub fn take_in(&mut self, inbound: Inbound) -> Result<Committed, StoreError> {
+        match inbound.what {
+            What::Events { from, elements } => {
+                let receipts = self.events(&from, &elements, inbound.received)?;
+                Ok(Committed { from: Some(from), receipts })
+            }
             What::State { from, state } => {
-                match self.admit(from) {
+                match admit(self.registry, &from) {
                     Ok(placed) => {
-                        states::record(self.connection, placed.device, state, inbound.received)?;
+                        states::record(self.connection, placed.device, &state, inbound.received)?;
                     }
                     Err(refusal) => {
                         let fields = serde_json::json!({"online": state.online, "boot": state.boot});
@@ -154,7 +157,7 @@ impl<'a> Intake<'a> {
                 Ok(Committed { from: None, receipts: Vec::new() })
             }
             What::Refused { device, topic, refused } => {
-                self.quarantine(device, topic, refused, inbound.received)?;
+                self.quarantine(&device, &topic, &refused, inbound.received)?;
                 Ok(Committed { from: None, receipts: Vec::new() })
             }
             What::Nothing => Ok(Committed { from: None, receipts: Vec::new() }),
@@ -163,7 +166,7 @@ impl<'a> Intake<'a> {
 
     /// Takes an event in that was refused before.
     pub fn retry(&mut self, from: &Sender, event: &Event, received: i64) -> Result<Retried, StoreError> {
-        let placed = match self.admit(from) {
+        let placed = match admit(self.registry, from) {
             Ok(placed) => placed,
             Err(refusal) => return Ok(Retried::Refused(refusal)),
         };
@@ -178,7 +181,7 @@ impl<'a> Intake<'a> {
         }
         // Used up when it was refused, unless the device's hardware was replaced since.
         self.boots.change(self.connection, slot, received, |marks| marks.take(event.seq).unwrap_or_default())?;
-        self.append(placed, boot, event, received)?;
+        self.append(placed, slot, event, received)?;
         if let Body::Lost(lost) = &event.body {
             let of = self.boots.open(self.connection, BootName { boot: lost.of_boot, ..name })?;
             self.declare_lost(of, lost, received)?;
@@ -186,10 +189,13 @@ impl<'a> Intake<'a> {
         Ok(Retried::Stored)
     }
 
-    fn events(&mut self, from: &Sender, elements: &[Element], received: i64) -> Result<Committed, StoreError> {
-        let admitted = self.admit(from);
+    fn events(&mut self, from: &Sender, elements: &[Element], received: i64) -> Result<Vec<Receipt>, StoreError> {
+        let admitted = admit(self.registry, from);
         // A known device on the wrong topic answers for itself.
-        let incarnation = self.incarnation(&from.device);
+        let incarnation = match &admitted {
+            Ok(placed) => placed.device.incarnation,
+            Err(_) => self.incarnation(&from.device),
+        };
         let mut boots: Vec<(u32, Slot)> = Vec::new();
         for element in elements {
             let name = match element {
@@ -223,7 +229,7 @@ impl<'a> Intake<'a> {
             self.boots.change(self.connection, slot, received, |marks| marks.take(seq).unwrap_or_default())?;
             match accepted {
                 Ok((placed, event)) => {
-                    self.append(placed, self.boots.id(slot), event, received)?;
+                    self.append(placed, slot, event, received)?;
                     if let Body::Lost(lost) = &event.body {
                         let of = self.boots.open(self.connection, BootName { boot: lost.of_boot, ..name })?;
                         self.declare_lost(of, lost, received)?;
@@ -235,24 +241,11 @@ impl<'a> Intake<'a> {
                 Err(refused) => self.quarantine_event(from, &refused, received)?,
             }
         }
-        let receipts = boots.into_iter().map(|(boot, slot)| self.boots.marks(slot).receipt(boot)).collect();
-        Ok(Committed { from: Some(from.clone()), receipts })
+        Ok(boots.into_iter().map(|(boot, slot)| self.boots.marks(slot).receipt(boot)).collect())
     }
 
     fn incarnation(&self, device: &str) -> u32 {
         self.registry.devices.get(device).map_or(FIRST_INCARNATION, |device| device.incarnation)
-    }
-
-    /// Whether the topic tells the truth about its device.
-    fn admit(&self, from: &Sender) -> Result<Placed<'a>, Refusal> {
-        let Some((device, site, community)) = self.registry.place(&from.device) else {
-            return Err(Refusal::new(Reason::UnknownDevice, "no device of this id is registered"));
-        };
-        if device.site != from.site || device.kind != from.kind {
-            let detail = format!("the device is registered as a {} of site {}", device.kind, device.site);
-            return Err(Refusal::new(Reason::TopicMismatch, detail));
-        }
-        Ok(Placed { device, site, community })
     }
 
     /// Whether this device may say this.
@@ -271,10 +264,9 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn append(&mut self, placed: Placed<'_>, boot: BootId, event: &Event, received: i64) -> Result<(), StoreError> {
+    fn append(&mut self, placed: Placed<'_>, slot: Slot, event: &Event, received: i64) -> Result<(), StoreError> {
         let Placed { device, site, community } = placed;
-        let mut row = NewRow { boot, event, received, card: None, timing: None };
-        let mut counted = None;
+        let mut row = NewRow { boot: self.boots.id(slot), event, received, card: None, timing: None };
         if let Body::Deposit(deposit) = &event.body {
             let classified = site.timetable.classify(event.time, deposit.stream);
             row.card = deposit.card.map(|hash| self.card(hash)).transpose()?;
@@ -288,16 +280,15 @@ impl<'a> Intake<'a> {
                 verdict: deposit.verdict,
             };
             self.rollups.deposit(&counts, &classified, 1);
-            counted = Some(());
         }
         let id = self.ledger.append(&row)?;
-        self.boots.put_row(self.connection, boot, event.seq, id)?;
+        self.boots.put_row(self.connection, slot, event.seq, id)?;
         self.rollups.ledger_row(site.key, id, event.time);
         if device.kind == DeviceKind::Bin {
             self.rollups.presence(site.key, local(site.zone, event.time));
         }
         *self.tally.accepted.entry(event.body.event_type()).or_default() += 1;
-        if counted.is_some() {
+        if row.timing.is_some() {
             self.waiting.remember_deposit(device.key, event.time, id);
             if let Some(judgement) =
                 self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)?
@@ -420,6 +411,18 @@ impl<'a> Intake<'a> {
         self.cards.insert(hash, id);
         Ok(id)
     }
+}
+
+/// Whether the topic tells the truth about its device.
+fn admit<'a>(registry: &'a Registry, from: &Sender) -> Result<Placed<'a>, Refusal> {
+    let Some((device, site, community)) = registry.place(&from.device) else {
+        return Err(Refusal::new(Reason::UnknownDevice, "no device of this id is registered"));
+    };
+    if device.site != from.site || device.kind != from.kind {
+        let detail = format!("the device is registered as a {} of site {}", device.kind, device.site);
+        return Err(Refusal::new(Reason::TopicMismatch, detail));
+    }
+    Ok(Placed { device, site, community })
 }
 
 /// The number of a card, given on first sight.

@@ -48,7 +48,7 @@ impl Waiting {
 
     /// Notes where a deposit lies; written by [`Waiting::flush`].
     pub fn remember_deposit(&mut self, bin: i64, time: i64, row: i64) {
-        let entries = self.deposits.entry((bin, time.div_euclid(BUCKET_MS))).or_default();
+        let entries = self.deposits.entry((time.div_euclid(BUCKET_MS), bin)).or_default();
         let offset = u32::try_from(time.rem_euclid(BUCKET_MS)).unwrap_or(0);
         entries.extend_from_slice(&offset.to_le_bytes()[..3]);
         entries.extend_from_slice(&row.to_le_bytes()[..5]);
@@ -59,8 +59,8 @@ impl Waiting {
             "INSERT INTO deposit_time VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
         )?;
-        for ((bin, bucket), entries) in std::mem::take(&mut self.deposits) {
-            upsert.execute((bin, bucket, entries))?;
+        for ((bucket, bin), entries) in std::mem::take(&mut self.deposits) {
+            upsert.execute((bucket, bin, entries))?;
         }
         Ok(())
     }
@@ -70,11 +70,11 @@ impl Waiting {
         let mut candidates = Vec::new();
         let buckets = (time - REACH_MS).div_euclid(BUCKET_MS)..=(time + REACH_MS).div_euclid(BUCKET_MS);
         let mut select =
-            connection.prepare_cached("SELECT entries FROM deposit_time WHERE bin = ?1 AND bucket = ?2")?;
+            connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2")?;
         for bucket in buckets {
-            let stored: Option<Vec<u8>> = select.query_row((bin, bucket), |row| row.get(0)).optional()?;
+            let stored: Option<Vec<u8>> = select.query_row((bucket, bin), |row| row.get(0)).optional()?;
             candidates.extend(entries(bucket, stored.as_deref().unwrap_or_default()));
-            candidates.extend(entries(bucket, self.deposits.get(&(bin, bucket)).map_or(&[], Vec::as_slice)));
+            candidates.extend(entries(bucket, self.deposits.get(&(bucket, bin)).map_or(&[], Vec::as_slice)));
         }
         let mut judged = connection.prepare_cached("SELECT camera IS NOT NULL FROM ledger WHERE id = ?1")?;
         while let Some(found) = nearest(time, candidates.iter().copied()) {
@@ -186,7 +186,7 @@ pub fn apply(
     connection.prepare_cached("INSERT INTO judged VALUES (?1, ?2)")?.execute((judgement.id, row))?;
     if before != after {
         let classified = site.timetable.classify(time, stream);
-        let mut counted = Counted {
+        let counted = Counted {
             community: community.key,
             site: site.key,
             stream,
@@ -194,9 +194,7 @@ pub fn apply(
             card: card.map(CardId),
             verdict: before,
         };
-        rollups.deposit(&counted, &classified, -1);
-        counted.verdict = after;
-        rollups.deposit(&counted, &classified, 1);
+        rollups.judged(&counted, &classified, after);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod boots;
+pub mod card_counts;
 pub mod connection;
 pub mod events;
 pub mod figures;

@@ -249,8 +249,8 @@ pub fn put_device(
 }
 
 fn has_sent(connection: &Connection, device: &str) -> Result<bool, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM event_row e JOIN boot b ON b.id = e.boot WHERE b.device = ?1)")?;
+    let mut select =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM boot WHERE device = ?1 AND stored > 0)")?;
     Ok(select.query_row([device], |row| row.get(0))?)
 }
 

@@ -1,8 +1,8 @@
 //! What a batch adds to the rollups: gathered in memory, written in key order with the events it counts.
 //!
-//! Every deposit contributes through [`Rollups::deposit`], with weight 1 when it comes and −1 when a
-//! later judgement or a backdated schedule takes its earlier contribution back: so a rollup always
-//! equals a recount of the ledger.
+//! Every deposit contributes through [`Rollups::deposit`], with weight 1 when it comes and −1 when a backdated schedule
+//! takes its earlier contribution back, and moves between verdicts through [`Rollups::judged`]: so a rollup always equals
+//! a recount of the ledger.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,13 @@ use fenlei_wire::vocabulary::{Stream, Timing, Verdict};
 use rusqlite::Connection;
 
 use super::StoreError;
+use super::card_counts::CardCounts;
 use crate::domain::roster::CardId;
 use crate::domain::schedule::Classified;
 use crate::domain::zone::Local;
 
 /// Rows of the ledger that share one entry in `ledger_block`.
 pub const BLOCK_ROWS: i64 = 4096;
-/// `card_count.place` of a further window that a deposit lies in.
-pub const ALSO_IN: u8 = 4;
 
 /// What a deposit counts as.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +29,10 @@ pub struct Counted {
     pub verdict: Option<Verdict>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct CardKey {
-    community: i64,
-    day: i32,
-    site: i64,
-    place: u8,
-    open: u16,
-    close: u16,
-    card: i64,
+impl Counted {
+    fn is_correct(&self) -> bool {
+        self.verdict == Some(Verdict::Correct)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +53,7 @@ struct HourDelta {
 /// Changes to the rollups, not yet written.
 #[derive(Debug, Default)]
 pub struct Rollups {
-    cards: BTreeMap<CardKey, (i64, i64)>,
+    cards: CardCounts,
     hours: BTreeMap<HourKey, HourDelta>,
     presence: BTreeMap<(i64, i32, u16), i64>,
     blocks: BTreeMap<(i64, i64), (i64, i64)>,
@@ -68,38 +62,32 @@ pub struct Rollups {
 impl Rollups {
     /// Adds (`weight` 1) or takes back (−1) one deposit.
     pub fn deposit(&mut self, counted: &Counted, classified: &Classified, weight: i64) {
-        let correct = if counted.verdict == Some(Verdict::Correct) { weight } else { 0 };
         if let Some(card) = counted.card {
-            let mut add = |place: u8, (open, close): (u16, u16), correct: i64| {
-                let key = CardKey {
-                    community: counted.community,
-                    day: classified.at.day.0,
-                    site: counted.site,
-                    place,
-                    open,
-                    close,
-                    card: card.0,
-                };
-                let row = self.cards.entry(key).or_default();
-                row.0 += weight;
-                row.1 += correct;
-            };
-            let mut openings = classified.openings.iter().map(|opening| (opening.open, opening.close));
-            add(classified.timing.code(), openings.next().unwrap_or((0, 0)), correct);
-            for opening in openings {
-                add(ALSO_IN, opening, 0);
-            }
+            let correct = weight * i64::from(counted.is_correct());
+            self.cards.add((counted.community, counted.site), card, classified, weight, correct);
         }
-        let key = HourKey {
-            site: counted.site,
-            day: classified.at.day.0,
-            hour: classified.at.minute / 60,
-            stream: counted.stream.code(),
-        };
-        let row = self.hours.entry(key).or_default();
-        row.timing[timing_index(classified.timing)] += weight;
-        row.verdict[verdict_index(counted.verdict)] += weight;
-        row.grams += weight * i64::from(counted.grams);
+        let hour = self.hour(counted, classified);
+        hour.timing[timing_index(classified.timing)] += weight;
+        hour.verdict[verdict_index(counted.verdict)] += weight;
+        hour.grams += weight * i64::from(counted.grams);
+    }
+
+    /// A deposit that is counted has another verdict from now on.
+    pub fn judged(&mut self, counted: &Counted, classified: &Classified, verdict: Option<Verdict>) {
+        let now = Counted { verdict, ..*counted };
+        if let Some(card) = counted.card {
+            let correct = i64::from(now.is_correct()) - i64::from(counted.is_correct());
+            self.cards.add((counted.community, counted.site), card, classified, 0, correct);
+        }
+        let hour = self.hour(counted, classified);
+        hour.verdict[verdict_index(counted.verdict)] -= 1;
+        hour.verdict[verdict_index(verdict)] += 1;
+    }
+
+    fn hour(&mut self, counted: &Counted, classified: &Classified) -> &mut HourDelta {
+        let Classified { at, .. } = classified;
+        let (site, stream) = (counted.site, counted.stream.code());
+        self.hours.entry(HourKey { site, day: at.day.0, hour: at.minute / 60, stream }).or_default()
     }
 
     /// A bin of `site` reported at this minute.
@@ -111,29 +99,12 @@ impl Rollups {
     pub fn ledger_row(&mut self, site: i64, id: i64, time: i64) {
         let span = self.blocks.entry((site, id / BLOCK_ROWS)).or_insert((time, time));
         *span = (span.0.min(time), span.1.max(time));
+        self.cards.at_row(id);
     }
 
     /// Writes everything gathered, in key order.
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut cards = connection.prepare_cached(
-            "INSERT INTO card_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT DO UPDATE SET deposits = deposits + excluded.deposits, correct = correct + excluded.correct",
-        )?;
-        for (key, (deposits, correct)) in std::mem::take(&mut self.cards) {
-            if deposits != 0 || correct != 0 {
-                cards.execute((
-                    key.community,
-                    key.day,
-                    key.site,
-                    key.place,
-                    key.open,
-                    key.close,
-                    key.card,
-                    deposits,
-                    correct,
-                ))?;
-            }
-        }
+        self.cards.flush(connection)?;
         let mut hours = connection.prepare_cached(
             "INSERT INTO hour_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT DO UPDATE SET in_window = in_window + excluded.in_window,

@@ -64,7 +64,7 @@ impl WriterHandle {
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |writer| {
             // As in `write`: whoever asked may be gone, the work is done all the same.
-            let _ = answer.send(writer.store(&inbounds).map(|(committed, _)| committed));
+            let _ = answer.send(writer.store(inbounds).map(|(committed, _)| committed));
         });
         self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
         Ok(pending)
@@ -182,16 +182,17 @@ impl Writer {
 
     fn commit(&mut self, batch: Vec<(Inbound, oneshot::Sender<Result<Committed, StoreError>>)>) {
         let (inbounds, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        match self.store(&inbounds) {
+        let publishes = inbounds.len();
+        match self.store(inbounds) {
             Ok((committed, tally)) => {
-                tally.publish_metrics(inbounds.len());
+                tally.publish_metrics(publishes);
                 for (answer, committed) in answers.into_iter().zip(committed) {
                     // The connection it came from may be gone; the device will ask again.
                     let _ = answer.send(Ok(committed));
                 }
             }
             Err(error) => {
-                tracing::error!(%error, publishes = inbounds.len(), "a batch could not be stored; it stays unacknowledged");
+                tracing::error!(%error, publishes, "a batch could not be stored; it stays unacknowledged");
                 metrics::counter!("fenlei_store_failures_total").increment(1);
                 self.health.send_replace(Health::Failing(error.to_string()));
                 for answer in answers {
@@ -202,14 +203,14 @@ impl Writer {
     }
 
     /// Stores publishes in one transaction.
-    fn store(&mut self, inbounds: &[Inbound]) -> Result<(Vec<Committed>, Tally), StoreError> {
+    fn store(&mut self, inbounds: Vec<Inbound>) -> Result<(Vec<Committed>, Tally), StoreError> {
         let registry = self.registry.load_full();
         let outcome: Result<_, StoreError> = (|| {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
             let (connection, memory) = (&self.connection, &mut self.memory);
             let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
             let committed =
-                inbounds.iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
+                inbounds.into_iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
             let tally = intake.finish()?;
             self.connection.execute_batch("COMMIT")?;
             Ok((committed, tally))

@@ -115,6 +115,7 @@ CREATE TABLE boot (
     boot        INTEGER NOT NULL,
     next        INTEGER NOT NULL,  -- one above the highest seq that has come
     received    INTEGER NOT NULL,  -- when something of it came last
+    stored      INTEGER NOT NULL DEFAULT 0,  -- how many of its events the ledger holds
     conflicts   INTEGER NOT NULL DEFAULT 0,
     UNIQUE (device, incarnation, boot)
 ) STRICT;
@@ -156,12 +157,13 @@ CREATE TABLE ledger (
     detail    TEXT
 ) STRICT;
 
--- Where the events of a boot lie in the ledger: a row for each block of seqs, five bytes a seq.
+-- Where the events of a boot lie in the ledger: a row for each block of seqs, five bytes a seq. By block first: devices
+-- that started together write side by side, where by boot first each would write to a page of its own.
 CREATE TABLE event_row (
-    boot  INTEGER NOT NULL,
     block INTEGER NOT NULL,
+    boot  INTEGER NOT NULL,
     rows  BLOB NOT NULL,
-    PRIMARY KEY (boot, block)
+    PRIMARY KEY (block, boot)
 ) STRICT, WITHOUT ROWID;
 
 -- Which instants the rows of a block of the ledger span, for each site: finds a day without an index on every event.
@@ -173,12 +175,13 @@ CREATE TABLE ledger_block (
     PRIMARY KEY (site, block)
 ) STRICT, WITHOUT ROWID;
 
--- The deposits of a bin by time, in buckets: what a camera's judgement may mean. Eight bytes a deposit.
+-- The deposits of a bin by time, in buckets: what a camera's judgement may mean. Eight bytes a deposit. By bucket first:
+-- what happens now is written side by side.
 CREATE TABLE deposit_time (
-    bin     INTEGER NOT NULL,
     bucket  INTEGER NOT NULL,
+    bin     INTEGER NOT NULL,
     entries BLOB NOT NULL,
-    PRIMARY KEY (bin, bucket)
+    PRIMARY KEY (bucket, bin)
 ) STRICT, WITHOUT ROWID;
 
 -- Judgements that came before their deposit.
@@ -209,10 +212,9 @@ CREATE TABLE card_count (
     place     INTEGER NOT NULL,
     open      INTEGER NOT NULL,  -- minute of the day; 0 where the place is no window
     close     INTEGER NOT NULL,
-    card      INTEGER NOT NULL,
-    deposits  INTEGER NOT NULL,
-    correct   INTEGER NOT NULL,
-    PRIMARY KEY (community, day, site, place, open, close, card)
+    block     INTEGER NOT NULL,  -- of the rows of the ledger that were counted
+    entries   BLOB NOT NULL,     -- card, and what is added to its deposits and to its correct ones; see card_counts.rs
+    PRIMARY KEY (community, day, site, place, open, close, block)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hour_count (

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fenlei::domain::period::{Period, Span};
+use fenlei::domain::statistics::Place;
+use fenlei::domain::zone::Day;
 use fenlei::store::events::{Filter, list};
-use fenlei::store::{Store, figures, fleet};
+use fenlei::store::{Store, StoreError, card_counts, figures, fleet};
 use fenlei_wire::vocabulary::{Stream, Timing as StoredTiming, Verdict};
 
 use super::figures::{Figures, Recount, Timing, local};
@@ -190,15 +192,26 @@ async fn windows_of_cards(store: &Store, world: &World<'_>) {
     }
     let found = store
         .read(|connection| {
-            let mut select = connection.prepare(
-                "SELECT s.id, n.day, n.open, n.close, c.hash, sum(n.deposits) FROM card_count n
-                 JOIN site s ON s.key = n.site JOIN card c ON c.id = n.card
-                 WHERE n.place IN (1, 4) GROUP BY s.id, n.day, n.open, n.close, c.hash HAVING sum(n.deposits) <> 0",
-            )?;
-            let rows = select.query_map([], |row| {
-                Ok(((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?), row.get(5)?))
-            })?;
-            Ok(rows.collect::<Result<BTreeMap<_, _>, _>>()?)
+            let names = |sql: &str| -> Result<BTreeMap<i64, (String, i64)>, StoreError> {
+                let mut select = connection.prepare(sql)?;
+                let rows = select.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            };
+            let sites = names("SELECT s.key, s.id, c.key FROM site s JOIN community c ON c.id = s.community")?;
+            let mut hash = connection.prepare("SELECT hash FROM card WHERE id = ?1")?;
+            let communities: BTreeSet<i64> = sites.values().map(|(_, community)| *community).collect();
+            let mut found = BTreeMap::new();
+            for community in communities {
+                for (site, count) in card_counts::read(connection, community, Day(i32::MIN), Day(i32::MAX))? {
+                    let (Place::Window(opening) | Place::AlsoIn(opening)) = count.place else { continue };
+                    let card: Vec<u8> = hash.query_row([count.card.0], |row| row.get(0))?;
+                    let (open, close) = (u32::from(opening.open), u32::from(opening.close));
+                    let key = (sites[&site].0.clone(), i64::from(count.day.0), open, close, card);
+                    *found.entry(key).or_default() += i64::try_from(count.deposits).unwrap();
+                }
+            }
+            found.retain(|_, deposits| *deposits != 0);
+            Ok(found)
         })
         .await
         .unwrap();

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Timelike};
 use chrono_tz::Tz;
+use fenlei::domain::statistics::Place;
+use fenlei::domain::zone::Day;
+use fenlei::store::card_counts;
 use rusqlite::Connection;
 
 /// Fails where a rollup says something else than the ledger; `zones` by site.
@@ -20,14 +23,22 @@ type Rollups = (BTreeMap<CardRow, [i64; 2]>, BTreeMap<HourRow, [i64; 7]>);
 
 fn kept(connection: &Connection) -> rusqlite::Result<Rollups> {
     let (mut cards, mut hours) = Rollups::default();
-    let mut select = connection.prepare(
-        "SELECT community, site, day, place, card, sum(deposits), sum(correct) FROM card_count WHERE place < 4
-         GROUP BY community, site, day, place, card HAVING sum(deposits) <> 0 OR sum(correct) <> 0",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-        cards.insert(key, [row.get(5)?, row.get(6)?]);
+    let communities = connection
+        .prepare("SELECT key FROM community")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<Vec<i64>, _>>()?;
+    for community in communities {
+        for (site, count) in card_counts::read(connection, community, Day(i32::MIN), Day(i32::MAX)).unwrap() {
+            let place = match count.place {
+                Place::Window(_) => 1,
+                Place::Makeup => 2,
+                Place::OffHours => 3,
+                Place::AlsoIn(_) => continue,
+            };
+            let counts = cards.entry((community, site, i64::from(count.day.0), place, count.card.0)).or_default();
+            *counts =
+                [counts[0] + i64::try_from(count.deposits).unwrap(), counts[1] + i64::try_from(count.correct).unwrap()];
+        }
     }
     let mut select = connection.prepare(
         "SELECT site, day, hour, stream, in_window, makeup, off_hours, correct, incorrect, unjudged, grams
