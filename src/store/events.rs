@@ -33,7 +33,8 @@ pub struct Filter {
     /// Only events of these sites (their keys), where given.
     pub sites: Option<Vec<i64>>,
     pub device: Option<String>,
-    pub event_type: Option<EventType>,
+    /// Only events of these types; none: of all.
+    pub types: Vec<EventType>,
     /// Half-open instants on `time`.
     pub from: Option<i64>,
     pub to: Option<i64>,
@@ -109,14 +110,15 @@ fn read_block(
     if let Some(device) = &filter.device {
         require(" AND b.device = ?", device.clone().into());
     }
-    if let Some(event_type) = filter.event_type {
-        require(" AND l.type = ?", i64::from(event_type.code()).into());
-    }
     if let Some(from) = filter.from {
         require(" AND l.time >= ?", from.into());
     }
     if let Some(to) = filter.to {
         require(" AND l.time < ?", to.into());
+    }
+    if !filter.types.is_empty() {
+        let codes: Vec<_> = filter.types.iter().map(|one| one.code().to_string()).collect();
+        sql.push_str(&format!(" AND l.type IN ({})", codes.join(", ")));
     }
     if let Some(sites) = &filter.sites {
         let keys: Vec<_> = sites.iter().map(i64::to_string).collect();

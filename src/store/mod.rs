@@ -11,6 +11,7 @@ pub mod connection;
 pub mod events;
 pub mod figures;
 pub mod fleet;
+pub mod followers;
 pub mod intake;
 pub mod ledger;
 pub mod matching;

@@ -108,7 +108,7 @@ pub(super) async fn list_events(
         through: None,
         sites: sites(&access, query.site.as_deref(), query.device.as_deref()),
         device: query.device,
-        event_type: query.r#type,
+        types: query.r#type.into_iter().collect(),
         from: query.from.map(|Instant(from)| from),
         to: query.to.map(|Instant(to)| to),
         limit: page.probe(),

@@ -1,6 +1,8 @@
 //! What happens by itself. Each job is idempotent, takes no input and runs on a timer, so a restart is
 //! nothing special.
 
+mod follow;
+
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,6 +13,8 @@ use crate::store::{Store, StoreError, quarantine, states};
 /// How far the online spans may be off after a crash.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How long a job that failed waits.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Runs all jobs until `stop`.
 pub async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
