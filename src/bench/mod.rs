@@ -2,4 +2,5 @@
 
 pub mod broker;
 pub mod pipeline;
+pub mod what_if;
 pub mod workload;

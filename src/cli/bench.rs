@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::answer;
-use crate::bench::{broker, pipeline};
+use crate::bench::{broker, pipeline, what_if};
 use crate::clock::SharedClock;
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,9 @@ pub struct Args {
     /// Events drained from Mosquitto, which must be installed together with mosquitto_sub; 0 leaves this out.
     #[arg(long, default_value_t = 100_000)]
     mosquitto: u64,
+    /// Leave out the year of a site against which other hours are held.
+    #[arg(long)]
+    no_what_if: bool,
 }
 
 /// Runs of the broker's part: each side goes first as often as the other.
@@ -30,6 +33,9 @@ pub async fn run(args: &Args, clock: &SharedClock) -> Result<()> {
     measure_pipeline(args, folder.path(), clock).await?;
     if args.mosquitto > 0 {
         measure_broker(args.mosquitto, clock).await?;
+    }
+    if !args.no_what_if {
+        measure_what_if(clock).await?;
     }
     Ok(())
 }
@@ -65,6 +71,18 @@ async fn measure_broker(events: u64, clock: &SharedClock) -> Result<()> {
     }
     ratios.sort_by(f64::total_cmp);
     answer(format_args!("  median ratio {:.3}", ratios[BROKER_RUNS / 2 - 1].midpoint(ratios[BROKER_RUNS / 2])))
+}
+
+async fn measure_what_if(clock: &SharedClock) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("fenlei-bench-").tempdir().context("no folder for the bench")?;
+    let report = what_if::run(folder.path(), clock.now()).await?;
+    answer(format_args!("what if, over a year of a site with {} deposits", report.deposits))?;
+    answer(format_args!("  answered in              {:>12.0} ms", millis(report.what_if)))?;
+    answer(format_args!("  a plain count in SQL     {:>12.0} ms", millis(report.count)))
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of events stay far below 2^53")]

@@ -39,6 +39,9 @@ impl OrganizationKind {
     }
 }
 
+/// As whom volunteers are shown where an event has a device; no device may be called so.
+pub const VOLUNTEERS: &str = "volunteers";
+
 /// What a token or an account may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

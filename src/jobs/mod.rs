@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
-use crate::store::{Store, StoreError, quarantine, states};
+use crate::store::{Store, StoreError, idempotency, quarantine, states};
 
 /// How far the online spans may be off after a crash.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -25,7 +25,10 @@ pub async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
         }),
         every(FORGET_EVERY, &stop, "forget", || {
             let now = clock.now().timestamp_millis();
-            store.write(move |session| quarantine::forget_raw(session.connection, now).map(drop))
+            store.write(move |session| {
+                quarantine::forget_raw(session.connection, now)?;
+                idempotency::forget(session.connection, now)
+            })
         }),
     );
 }

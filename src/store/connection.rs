@@ -8,7 +8,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// The schema, one script a version. Never edit a script that has been released: add the next.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_spine.sql"), include_str!("migrations/0002_followers.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_spine.sql"),
+    include_str!("migrations/0002_followers.sql"),
+    include_str!("migrations/0006_notes.sql"),
+];
 
 /// How long a connection waits for another process's write, such as an import from the command line.
 const BUSY: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ use super::StoreError;
 use super::ledger::{EVENT_COLUMNS, read_event, standing, timing};
 use super::rollups::BLOCK_ROWS;
 use crate::domain::event::Event;
+use crate::domain::registry::VOLUNTEERS;
 
 /// An event with its place.
 #[derive(Clone, Debug)]
@@ -94,7 +95,8 @@ fn read_block(
     found: &mut Vec<Listed>,
 ) -> Result<(), StoreError> {
     let mut sql = format!(
-        "SELECT {EVENT_COLUMNS}, l.id, s.id, s.community, b.device, l.time + l.lag, l.timing, l.camera, l.volunteer
+        "SELECT {EVENT_COLUMNS}, l.id, s.id, s.community, b.device, l.time + l.lag, l.timing, l.camera, l.volunteer,
+                d.kind
          FROM ledger l JOIN boot b ON b.id = l.boot JOIN device d ON d.id = b.device JOIN site s ON s.id = d.site
          LEFT JOIN card c ON c.id = l.card
          WHERE l.id > ? AND l.id < ?"
@@ -108,7 +110,8 @@ fn read_block(
         require(" AND l.id <= ?", through.into());
     }
     if let Some(device) = &filter.device {
-        require(" AND b.device = ?", device.clone().into());
+        let column = if device == VOLUNTEERS { " AND d.kind = ?" } else { " AND b.device = ?" };
+        require(column, device.clone().into());
     }
     if let Some(from) = filter.from {
         require(" AND l.time >= ?", from.into());
@@ -131,11 +134,12 @@ fn read_block(
     while let Some(row) = rows.next()? {
         let event = read_event(row)?;
         let own: Option<u8> = row.get(8)?;
+        let of_volunteers = row.get_ref(18)?.as_str().is_ok_and(|kind| kind == VOLUNTEERS);
         found.push(Listed {
             id: row.get(10)?,
             site: row.get(11)?,
             community: row.get(12)?,
-            device: row.get(13)?,
+            device: if of_volunteers { VOLUNTEERS.to_owned() } else { row.get(13)? },
             received: row.get(14)?,
             timing: row.get::<_, Option<u8>>(15)?.map(timing).transpose()?,
             verdict: standing(row.get(17)?, row.get(16)?, own)?,

@@ -2,25 +2,25 @@
 //! count as, where does it go.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
 
-use fenlei_wire::vocabulary::{DeviceKind, EventType};
-use rusqlite::{Connection, OptionalExtension};
+use fenlei_wire::vocabulary::DeviceKind;
+use rusqlite::Connection;
 
 use super::boots::{BootName, Boots, Slot};
+use super::cards::Cards;
+use super::deposit_times::Deposited;
 use super::ledger::{self, NewRow};
-use super::matching::{self, Waiting};
+use super::matching::{self, Judge, Waiting};
 use super::quarantine;
 use super::rollups::{Counted, Rollups};
+use super::tally::Tally;
 use super::{StoreError, states};
-use crate::domain::card::CardHash;
 use crate::domain::decode::{Element, Refused, content_of, said};
-use crate::domain::event::{Body, Event, Judged, Lost};
+use crate::domain::event::{Body, Event, Judged, Judgement, Lost};
 use crate::domain::inbound::{Inbound, Sender, What};
 use crate::domain::marks::Receipt;
 use crate::domain::refusal::{Reason, Refusal};
 use crate::domain::registry::{Community, Device, Registry, Site};
-use crate::domain::roster::CardId;
 use crate::domain::zone::local;
 
 /// What a publish is answered with, once it is on the disk.
@@ -40,36 +40,6 @@ pub enum Retried {
     Refused(Refusal),
 }
 
-/// What a batch did, for the counters.
-#[derive(Debug, Default)]
-pub struct Tally {
-    accepted: BTreeMap<EventType, u64>,
-    refused: BTreeMap<Reason, u64>,
-    duplicates: u64,
-    conflicts: u64,
-    overflowed: u64,
-}
-
-impl Tally {
-    pub fn publish_metrics(&self, publishes: usize) {
-        for (event_type, count) in &self.accepted {
-            metrics::counter!("fenlei_events_stored_total", "type" => event_type.as_str()).increment(*count);
-        }
-        for (reason, count) in &self.refused {
-            metrics::counter!("fenlei_events_refused_total", "reason" => reason.as_str()).increment(*count);
-        }
-        metrics::counter!("fenlei_events_duplicate_total").increment(self.duplicates);
-        metrics::counter!("fenlei_events_conflicting_total").increment(self.conflicts);
-        metrics::counter!("fenlei_quarantine_overflow_total").increment(self.overflowed);
-        metrics::counter!("fenlei_publishes_total").increment(publishes as u64);
-        metrics::counter!("fenlei_commits_total").increment(1);
-    }
-}
-
-/// Cards by their hash, as far as the writer has met them.
-pub type CardIds = HashMap<CardHash, CardId, foldhash::fast::RandomState>;
-const MAX_CACHED_CARDS: usize = 200_000;
-
 /// The incarnation in which a device begins. One that is not registered yet is in it too: what it sends is refused but
 /// receipted, and the seqs are used up when it is registered.
 pub const FIRST_INCARNATION: u32 = 1;
@@ -78,17 +48,17 @@ pub const FIRST_INCARNATION: u32 = 1;
 #[derive(Default)]
 pub struct Memory {
     pub boots: Boots,
-    pub cards: CardIds,
+    pub cards: Cards,
     pub waiting: Waiting,
 }
 
 /// One transaction's intake.
 pub struct Intake<'a> {
-    connection: &'a Connection,
-    registry: &'a Registry,
-    rollups: &'a mut Rollups,
-    boots: &'a mut Boots,
-    cards: &'a mut CardIds,
+    pub(super) connection: &'a Connection,
+    pub(super) registry: &'a Registry,
+    pub(super) rollups: &'a mut Rollups,
+    pub(super) boots: &'a mut Boots,
+    cards: &'a mut Cards,
     waiting: &'a mut Waiting,
     ledger: ledger::Appender<'a>,
     quarantine_cap: u32,
@@ -97,10 +67,10 @@ pub struct Intake<'a> {
 
 /// A device with its place, as the registry has it.
 #[derive(Clone, Copy)]
-struct Placed<'a> {
-    device: &'a Device,
-    site: &'a Site,
-    community: &'a Community,
+pub(super) struct Placed<'a> {
+    pub(super) device: &'a Device,
+    pub(super) site: &'a Site,
+    pub(super) community: &'a Community,
 }
 
 impl<'a> Intake<'a> {
@@ -127,7 +97,7 @@ impl<'a> Intake<'a> {
     /// Writes what was gathered. Nothing of it is in the file before.
     pub fn finish(self) -> Result<Tally, StoreError> {
         self.boots.flush(self.connection)?;
-        self.waiting.flush(self.connection)?;
+        self.waiting.deposits.flush(self.connection)?;
         self.rollups.flush(self.connection)?;
         Ok(self.tally)
     }
@@ -264,12 +234,18 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn append(&mut self, placed: Placed<'_>, slot: Slot, event: &Event, received: i64) -> Result<(), StoreError> {
+    pub(super) fn append(
+        &mut self,
+        placed: Placed<'_>,
+        slot: Slot,
+        event: &Event,
+        received: i64,
+    ) -> Result<i64, StoreError> {
         let Placed { device, site, community } = placed;
         let mut row = NewRow { boot: self.boots.id(slot), event, received, card: None, timing: None };
         if let Body::Deposit(deposit) = &event.body {
             let classified = site.timetable.classify(event.time, deposit.stream);
-            row.card = deposit.card.map(|hash| self.card(hash)).transpose()?;
+            row.card = deposit.card.map(|hash| self.cards.number(self.connection, hash)).transpose()?;
             row.timing = Some(classified.timing);
             let counts = Counted {
                 community: community.key,
@@ -288,29 +264,26 @@ impl<'a> Intake<'a> {
             self.rollups.presence(site.key, local(site.zone, event.time));
         }
         *self.tally.accepted.entry(event.body.event_type()).or_default() += 1;
-        if row.timing.is_some() {
-            self.waiting.remember_deposit(device.key, event.time, id);
+        if let Body::Deposit(deposit) = &event.body {
+            let deposited = Deposited { row: id, time: event.time, stream: deposit.stream };
+            self.waiting.deposits.add(device.key, deposited);
             if let Some(judgement) =
                 self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)?
             {
                 matching::apply(self.connection, self.rollups, site, community, judgement, id)?;
             }
         }
-        if let Body::Judgement(judgement) = &event.body {
+        if let Body::Judgement(judgement) = &event.body
+            && device.kind == DeviceKind::Camera
+        {
             self.judge(placed, id, event.time, judgement)?;
         }
-        Ok(())
+        Ok(id)
     }
 
-    fn judge(
-        &mut self,
-        placed: Placed<'_>,
-        id: i64,
-        time: i64,
-        judgement: &crate::domain::event::Judgement,
-    ) -> Result<(), StoreError> {
+    fn judge(&mut self, placed: Placed<'_>, id: i64, time: i64, judgement: &Judgement) -> Result<(), StoreError> {
         let Some(bin) = self.registry.devices.get(judgement.judged.device()) else { return Ok(()) };
-        let waiting = matching::Judgement { id, verdict: judgement.verdict };
+        let waiting = matching::Judgement { id, by: Judge::Camera, verdict: judgement.verdict };
         match &judgement.judged {
             Judged::Deposit(deposit) => {
                 let name = BootName { device: &bin.id, incarnation: bin.incarnation, boot: deposit.boot };
@@ -399,18 +372,6 @@ impl<'a> Intake<'a> {
         }
         Ok(())
     }
-
-    fn card(&mut self, hash: CardHash) -> Result<CardId, StoreError> {
-        if let Some(id) = self.cards.get(&hash) {
-            return Ok(*id);
-        }
-        if self.cards.len() >= MAX_CACHED_CARDS {
-            self.cards.clear();
-        }
-        let id = card_id(self.connection, hash)?;
-        self.cards.insert(hash, id);
-        Ok(id)
-    }
 }
 
 /// Whether the topic tells the truth about its device.
@@ -423,19 +384,6 @@ fn admit<'a>(registry: &'a Registry, from: &Sender) -> Result<Placed<'a>, Refusa
         return Err(Refusal::new(Reason::TopicMismatch, detail));
     }
     Ok(Placed { device, site, community })
-}
-
-/// The number of a card, given on first sight.
-pub fn card_id(connection: &Connection, hash: CardHash) -> Result<CardId, StoreError> {
-    let mut select = connection.prepare_cached("SELECT id FROM card WHERE hash = ?1")?;
-    let known: Option<i64> = select.query_row([&hash.0], |row| row.get(0)).optional()?;
-    match known {
-        Some(id) => Ok(CardId(id)),
-        None => {
-            let mut insert = connection.prepare_cached("INSERT INTO card (hash) VALUES (?1)")?;
-            Ok(CardId(insert.insert([&hash.0])?))
-        }
-    }
 }
 
 fn refused(event: &Event, refusal: Refusal) -> Refused {

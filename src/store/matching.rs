@@ -1,27 +1,31 @@
 //! Judgements and the deposits they speak of, whichever comes first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use fenlei_wire::vocabulary::Verdict;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
 use super::boots::to_i64;
+use super::deposit_times::DepositTimes;
 use super::ledger;
 use super::rollups::{Counted, Rollups};
 use crate::domain::matching::{Candidate, REACH_MS, in_reach, nearest};
 use crate::domain::registry::{Community, Site};
 use crate::domain::roster::CardId;
 
-/// Milliseconds that share a bucket of `deposit_time`: about 17 minutes.
-const BUCKET_MS: i64 = 1 << 20;
-/// A deposit in a bucket: 3 bytes of time within it, 5 of its row.
-const ENTRY_BYTES: usize = 8;
+/// Who judges a deposit. Of each the first committed verdict stands; a volunteer's goes before a camera's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    Camera,
+    Volunteer,
+}
 
-/// A camera's judgement, by its row in the ledger.
+/// A judgement, by its row in the ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct Judgement {
     pub id: i64,
+    pub by: Judge,
     pub verdict: Verdict,
 }
 
@@ -30,7 +34,7 @@ pub struct Judgement {
 pub struct Waiting {
     /// How many judgements wait for a deposit of the bin.
     bins: Option<HashMap<i64, u64>>,
-    deposits: BTreeMap<(i64, i64), Vec<u8>>,
+    pub deposits: DepositTimes,
 }
 
 impl Waiting {
@@ -46,36 +50,11 @@ impl Waiting {
         Ok(self.bins.get_or_insert_default())
     }
 
-    /// Notes where a deposit lies; written by [`Waiting::flush`].
-    pub fn remember_deposit(&mut self, bin: i64, time: i64, row: i64) {
-        let entries = self.deposits.entry((time.div_euclid(BUCKET_MS), bin)).or_default();
-        let offset = u32::try_from(time.rem_euclid(BUCKET_MS)).unwrap_or(0);
-        entries.extend_from_slice(&offset.to_le_bytes()[..3]);
-        entries.extend_from_slice(&row.to_le_bytes()[..5]);
-    }
-
-    pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut upsert = connection.prepare_cached(
-            "INSERT INTO deposit_time VALUES (?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
-        )?;
-        for ((bucket, bin), entries) in std::mem::take(&mut self.deposits) {
-            upsert.execute((bucket, bin, entries))?;
-        }
-        Ok(())
-    }
-
     /// The bin's deposit nearest to `time` that no camera has judged.
     pub fn nearest(&self, connection: &Connection, bin: i64, time: i64) -> Result<Option<i64>, StoreError> {
-        let mut candidates = Vec::new();
-        let buckets = (time - REACH_MS).div_euclid(BUCKET_MS)..=(time + REACH_MS).div_euclid(BUCKET_MS);
-        let mut select =
-            connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2")?;
-        for bucket in buckets {
-            let stored: Option<Vec<u8>> = select.query_row((bucket, bin), |row| row.get(0)).optional()?;
-            candidates.extend(entries(bucket, stored.as_deref().unwrap_or_default()));
-            candidates.extend(entries(bucket, self.deposits.get(&(bucket, bin)).map_or(&[], Vec::as_slice)));
-        }
+        let within = self.deposits.of_bin(connection, bin, time - REACH_MS, time + REACH_MS)?;
+        let mut candidates: Vec<_> =
+            within.iter().map(|found| Candidate { row: found.row, time: found.time }).collect();
         let mut judged = connection.prepare_cached("SELECT camera IS NOT NULL FROM ledger WHERE id = ?1")?;
         while let Some(found) = nearest(time, candidates.iter().copied()) {
             if !judged.query_row([found.row], |row| row.get::<_, bool>(0))? {
@@ -130,7 +109,7 @@ impl Waiting {
             let first = claimed.is_none();
             if first && (named || in_reach(judged_at, time)) {
                 let verdict = Verdict::from_code(verdict).ok_or(StoreError::Corrupt("an unknown verdict"))?;
-                claimed = Some(Judgement { id, verdict });
+                claimed = Some(Judgement { id, by: Judge::Camera, verdict });
             }
             if first || named {
                 delete.execute([id])?;
@@ -146,16 +125,7 @@ impl Waiting {
     }
 }
 
-fn entries(bucket: i64, bytes: &[u8]) -> impl Iterator<Item = Candidate> + '_ {
-    bytes.chunks_exact(ENTRY_BYTES).map(move |entry| {
-        let (mut offset, mut row) = ([0; 8], [0; 8]);
-        offset[..3].copy_from_slice(&entry[..3]);
-        row[..5].copy_from_slice(&entry[3..]);
-        Candidate { row: i64::from_le_bytes(row), time: bucket * BUCKET_MS + i64::from_le_bytes(offset) }
-    })
-}
-
-/// Gives a deposit its camera's verdict, unless it has one, and moves the rollups with it.
+/// Gives a deposit a verdict, unless it has one of such a judge, and moves the rollups with it.
 pub fn apply(
     connection: &Connection,
     rollups: &mut Rollups,
@@ -174,15 +144,21 @@ pub fn apply(
         })
         .optional()?;
     let Some((time, stream, grams, card, bin, camera, volunteer)) = deposit else { return Ok(()) };
-    if camera.is_some() {
+    let code = judgement.verdict.code();
+    let (had, update, after) = match judgement.by {
+        Judge::Camera => {
+            (camera, "UPDATE ledger SET camera = ?2 WHERE id = ?1", ledger::standing(volunteer, Some(code), bin)?)
+        }
+        Judge::Volunteer => {
+            (volunteer, "UPDATE ledger SET volunteer = ?2 WHERE id = ?1", ledger::standing(Some(code), camera, bin)?)
+        }
+    };
+    if had.is_some() {
         return Ok(());
     }
     let stream = ledger::stream(stream)?;
-    let before = ledger::standing(volunteer, None, bin)?;
-    let after = ledger::standing(volunteer, Some(judgement.verdict.code()), bin)?;
-    connection
-        .prepare_cached("UPDATE ledger SET camera = ?2 WHERE id = ?1")?
-        .execute((row, judgement.verdict.code()))?;
+    let before = ledger::standing(volunteer, camera, bin)?;
+    connection.prepare_cached(update)?.execute((row, code))?;
     connection.prepare_cached("INSERT INTO judged VALUES (?1, ?2)")?.execute((judgement.id, row))?;
     if before != after {
         let classified = site.timetable.classify(time, stream);

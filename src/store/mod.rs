@@ -7,21 +7,27 @@
 pub mod audit;
 pub mod boots;
 pub mod card_counts;
+pub mod cards;
 pub mod connection;
+pub mod deposit_times;
 pub mod events;
 pub mod figures;
 pub mod fleet;
 pub mod followers;
+pub mod idempotency;
 pub mod intake;
 pub mod ledger;
 pub mod matching;
+pub mod notes;
 pub mod quarantine;
 pub mod readers;
 pub mod registry;
+pub mod replay;
 pub mod retime;
 pub mod rollups;
 pub mod roster;
 pub mod states;
+pub mod tally;
 pub mod tokens;
 pub mod writer;
 

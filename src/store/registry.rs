@@ -10,7 +10,9 @@ use super::intake::FIRST_INCARNATION;
 use super::retime::{Days, retime};
 use super::rollups::Rollups;
 use super::{StoreError, states};
-use crate::domain::registry::{Community, Device, Organization, OrganizationKind, Project, Registry, Site, Targets};
+use crate::domain::registry::{
+    Community, Device, Organization, OrganizationKind, Project, Registry, Site, Targets, VOLUNTEERS,
+};
 use crate::domain::schedule::{Schedule, Timetable};
 use crate::domain::zone::Tz;
 
@@ -74,9 +76,10 @@ pub fn load(connection: &Connection) -> Result<Registry, StoreError> {
         registry.communities.insert(community.id.clone(), community);
     }
     load_sites(connection, &mut registry)?;
-    let mut devices =
-        connection.prepare_cached("SELECT key, id, site, kind, name, streams, incarnation, password FROM device")?;
-    let mut rows = devices.query([])?;
+    let mut devices = connection.prepare_cached(
+        "SELECT key, id, site, kind, name, streams, incarnation, password FROM device WHERE kind <> ?1",
+    )?;
+    let mut rows = devices.query([VOLUNTEERS])?;
     while let Some(row) = rows.next()? {
         let kind: String = row.get(3)?;
         let streams: Option<String> = row.get(5)?;
@@ -223,6 +226,10 @@ pub fn put_device(
     registry: &Registry,
     device: &DeviceFields<'_>,
 ) -> Result<bool, RegistryError> {
+    if device.id == VOLUNTEERS {
+        let taken = format!("`{VOLUNTEERS}` is what the volunteers of a site are shown as: give the device another id");
+        return Err(RegistryError::Conflict(taken));
+    }
     let present = registry.devices.get(device.id);
     if let Some(present) = present {
         let moves = present.site != device.site || present.kind != device.kind;

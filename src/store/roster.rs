@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
-use super::intake::card_id;
+use super::cards::card_id;
 use super::registry::changed;
 use crate::domain::card::CardKey;
 use crate::domain::roster::{BadRow, CardId, Enrolment, HouseholdRow, Roster, Rows, check_rows};
@@ -120,11 +120,15 @@ fn enrolment(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Enrolmen
 pub fn load(connection: &Connection, community: i64) -> Result<Roster, StoreError> {
     let mut roster = Roster::default();
     let mut indexes = std::collections::HashMap::new();
-    let mut households =
-        connection.prepare_cached("SELECT key, enrolled_from, enrolled_until FROM household WHERE community = ?1")?;
+    let mut households = connection
+        .prepare_cached("SELECT key, enrolled_from, enrolled_until, own_card FROM household WHERE community = ?1")?;
     let mut rows = households.query([community])?;
     while let Some(row) = rows.next()? {
-        indexes.insert(row.get::<_, i64>(0)?, roster.add(enrolment(row, 1)?));
+        let household = roster.add(enrolment(row, 1)?);
+        indexes.insert(row.get::<_, i64>(0)?, household);
+        if let Some(own) = row.get(3)? {
+            roster.give(CardId(own), household);
+        }
     }
     let mut cards = connection.prepare_cached(
         "SELECT hc.card, hc.household FROM household h JOIN household_card hc ON hc.household = h.key

@@ -8,8 +8,9 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::intake::{Committed, Intake, Memory, Retried, Tally};
+use super::intake::{Committed, Intake, Memory, Retried};
 use super::rollups::Rollups;
+use super::tally::Tally;
 use super::{StoreError, ledger, registry};
 use crate::domain::event::Event;
 use crate::domain::inbound::{Inbound, Sender};
@@ -98,10 +99,14 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Takes events in as if they came from a broker. What it gathers is written by its `finish`.
+    pub(super) fn intake(&mut self) -> Result<Intake<'_>, StoreError> {
+        Intake::begin(self.connection, &self.registry, self.rollups, self.memory, self.quarantine_cap)
+    }
+
     /// Tries a quarantined event again; its seq was used up when it was refused.
     pub fn retry(&mut self, from: &Sender, event: &Event, received: i64) -> Result<Retried, StoreError> {
-        let mut intake =
-            Intake::begin(self.connection, &self.registry, self.rollups, self.memory, self.quarantine_cap)?;
+        let mut intake = self.intake()?;
         let retried = intake.retry(from, event, received)?;
         intake.finish()?;
         Ok(retried)

@@ -48,6 +48,12 @@ pub(super) struct SpanQuery {
     to: Option<Date>,
 }
 
+impl SpanQuery {
+    pub(super) fn span(self, today: NaiveDate) -> Result<Span, Problem> {
+        span(self.from, self.to, today)
+    }
+}
+
 fn span(from: Option<Date>, to: Option<Date>, today: NaiveDate) -> Result<Span, Problem> {
     let to = to.map_or(today, |Date(to)| to);
     let first = || to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(to);
@@ -210,6 +216,13 @@ pub(super) struct HourView {
     off_hours: u64,
 }
 
+impl From<(usize, TimingCounts)> for HourView {
+    fn from((hour, counts): (usize, TimingCounts)) -> Self {
+        let TimingCounts { in_window, makeup, off_hours } = counts;
+        Self { hour, deposits: counts.total(), in_window, makeup, off_hours }
+    }
+}
+
 /// Deposits of a site by local hour of the day.
 #[utoipa::path(get, path = "/sites/{id}/hours", tag = "figures", params(("id" = String, Path), SpanQuery),
     responses((status = 200, body = HoursView), ReadProblems))]
@@ -221,14 +234,7 @@ pub(super) async fn hours(
 ) -> Result<Json<HoursView>, Problem> {
     access.may_see(READERS)?;
     let site = access.site(&id)?.clone();
-    let span = span(query.from, query.to, today(site.zone, app.clock.now()))?;
+    let span = query.span(today(site.zone, app.clock.now()))?;
     let hours = app.store.read(move |connection| figures::hours(connection, &site, span)).await?;
-    let view = |(hour, counts): (usize, TimingCounts)| HourView {
-        hour,
-        deposits: counts.total(),
-        in_window: counts.in_window,
-        makeup: counts.makeup,
-        off_hours: counts.off_hours,
-    };
-    Ok(Json(HoursView { hours: hours.into_iter().enumerate().map(view).collect() }))
+    Ok(Json(HoursView { hours: hours.into_iter().enumerate().map(HourView::from).collect() }))
 }

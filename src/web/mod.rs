@@ -14,6 +14,7 @@ mod extract;
 mod figures;
 mod households;
 mod layers;
+mod notes;
 mod organizations;
 mod outside;
 mod paging;
@@ -24,6 +25,7 @@ mod resource;
 mod schedules;
 mod sites;
 mod stream;
+mod what_if;
 mod words;
 
 use std::fmt;
@@ -110,7 +112,9 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sites::list_sites))
         .routes(routes!(sites::get_site, sites::put_site, sites::delete_site))
         .routes(routes!(schedules::get_schedule, schedules::put_schedule))
+        .routes(routes!(what_if::what_if))
         .routes(routes!(figures::hours))
+        .routes(routes!(notes::note))
         .routes(routes!(devices::list_devices))
         .routes(routes!(devices::get_device, devices::put_device, devices::delete_device))
         .routes(routes!(devices::rotate_secret))

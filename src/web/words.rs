@@ -1,6 +1,6 @@
 //! The word lists of the wire as OpenAPI schemas, so that the document lists the very words that are read.
 
-use fenlei_wire::vocabulary::{DeviceKind, EventType, Stream};
+use fenlei_wire::vocabulary::{DeviceKind, EventType, Stream, Verdict};
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
 
 fn one_of<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> Object {
@@ -15,6 +15,14 @@ pub(super) fn event_type() -> Object {
     one_of(EventType::ALL, EventType::as_str)
 }
 
+pub(super) fn stream() -> Object {
+    one_of(Stream::ALL, Stream::as_str)
+}
+
+pub(super) fn verdict() -> Object {
+    one_of(Verdict::ALL, Verdict::as_str)
+}
+
 pub(super) fn streams() -> utoipa::openapi::schema::Array {
-    ArrayBuilder::new().items(one_of(Stream::ALL, Stream::as_str)).build()
+    ArrayBuilder::new().items(stream()).build()
 }

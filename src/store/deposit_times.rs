@@ -1,0 +1,100 @@
+//! When each bin took deposits, and of which stream: `deposit_time`, an index over the ledger by time. It answers what a
+//! camera's judgement may mean, and how another schedule would have timed a year, without reading the ledger.
+
+use std::collections::BTreeMap;
+
+use fenlei_wire::vocabulary::Stream;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{StoreError, ledger};
+
+/// Bits of a bucket's milliseconds: about 17 minutes.
+const BUCKET_BITS: u32 = 20;
+const BUCKET_MS: i64 = 1 << BUCKET_BITS;
+/// A deposit in a bucket: 3 bytes of its stream and of its time within the bucket, 5 of its row.
+const ENTRY_BYTES: usize = 8;
+
+/// A deposit of a bin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deposited {
+    /// In the ledger.
+    pub row: i64,
+    pub time: i64,
+    pub stream: Stream,
+}
+
+/// What a transaction adds to the index, by bucket and bin.
+#[derive(Debug, Default)]
+pub struct DepositTimes(BTreeMap<(i64, i64), Vec<u8>>);
+
+impl DepositTimes {
+    pub fn add(&mut self, bin: i64, deposited: Deposited) {
+        let entries = self.0.entry((deposited.time.div_euclid(BUCKET_MS), bin)).or_default();
+        let within = u32::try_from(deposited.time.rem_euclid(BUCKET_MS)).unwrap_or(0);
+        let stamp = u32::from(deposited.stream.code()) << BUCKET_BITS | within;
+        entries.extend_from_slice(&stamp.to_le_bytes()[..3]);
+        entries.extend_from_slice(&deposited.row.to_le_bytes()[..5]);
+    }
+
+    pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let mut upsert = connection.prepare_cached(
+            "INSERT INTO deposit_time VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
+        )?;
+        for ((bucket, bin), entries) in std::mem::take(&mut self.0) {
+            upsert.execute((bucket, bin, entries))?;
+        }
+        Ok(())
+    }
+
+    /// The deposits of a bin from `from` to `to`, both included, those not yet written among them.
+    pub fn of_bin(&self, connection: &Connection, bin: i64, from: i64, to: i64) -> Result<Vec<Deposited>, StoreError> {
+        let mut found = Vec::new();
+        for bucket in from.div_euclid(BUCKET_MS)..=to.div_euclid(BUCKET_MS) {
+            read_bucket(connection, bucket, bin, &mut found)?;
+            if let Some(entries) = self.0.get(&(bucket, bin)) {
+                read_entries(bucket, entries, &mut found)?;
+            }
+        }
+        found.retain(|deposited| (from..=to).contains(&deposited.time));
+        Ok(found)
+    }
+}
+
+/// Tells every deposit of `bins` from `from` up to, not including, `before`; in no order.
+pub fn for_each(
+    connection: &Connection,
+    bins: &[i64],
+    (from, before): (i64, i64),
+    mut each: impl FnMut(Deposited),
+) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    for bucket in from.div_euclid(BUCKET_MS)..=before.div_euclid(BUCKET_MS) {
+        for bin in bins {
+            read_bucket(connection, bucket, *bin, &mut found)?;
+        }
+        found.drain(..).filter(|deposited| (from..before).contains(&deposited.time)).for_each(&mut each);
+    }
+    Ok(())
+}
+
+fn read_bucket(connection: &Connection, bucket: i64, bin: i64, into: &mut Vec<Deposited>) -> Result<(), StoreError> {
+    let mut select = connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2")?;
+    let read = |row: &rusqlite::Row<'_>| Ok(read_entries(bucket, row.get_ref(0)?.as_blob()?, into));
+    select.query_row((bucket, bin), read).optional()?.unwrap_or(Ok(()))
+}
+
+fn read_entries(bucket: i64, bytes: &[u8], into: &mut Vec<Deposited>) -> Result<(), StoreError> {
+    for entry in bytes.chunks_exact(ENTRY_BYTES) {
+        let (mut stamp, mut row) = ([0; 4], [0; 8]);
+        stamp[..3].copy_from_slice(&entry[..3]);
+        row[..5].copy_from_slice(&entry[3..]);
+        let stamp = u32::from_le_bytes(stamp);
+        into.push(Deposited {
+            row: i64::from_le_bytes(row),
+            time: bucket * BUCKET_MS + i64::from(stamp & ((1 << BUCKET_BITS) - 1)),
+            stream: ledger::stream((stamp >> BUCKET_BITS) as u8)?,
+        });
+    }
+    Ok(())
+}

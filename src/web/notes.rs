@@ -1,0 +1,181 @@
+//! `/sites/{id}/deposits`: what a volunteer notes at the door of a garbage room, once, however often it is sent.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
+use fenlei_wire::limits::{MAX_CARD_BYTES, MAX_GRAMS, is_id};
+use fenlei_wire::vocabulary::{Reason, Stream, Verdict};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::{Access, READERS, RECORDERS};
+use super::events::EventView;
+use super::extract::{Id, Json};
+use super::problem::{Problem, WriteProblems};
+use super::{App, words};
+use crate::domain::decode::{MAX_AHEAD_MS, MAX_BEHIND_MS};
+use crate::domain::event::{Deposit, DepositRef};
+use crate::store::events::{self, Filter};
+use crate::store::notes::{NoteError, NotedDeposit, note_deposit, note_verdict};
+use crate::store::{StoreError, idempotency};
+
+/// A deposit seen (`stream` and what is known of it), or a verdict on one that is stored (`deposit` and `verdict`).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Note)]
+pub(super) struct NoteBody {
+    #[schema(schema_with = words::stream)]
+    stream: Option<Stream>,
+    /// 0 to 200000; absent: not weighed, and 0 in the figures.
+    grams: Option<u32>,
+    /// Opaque, at most 64 bytes; only its keyed hash is kept.
+    card: Option<String>,
+    /// Who brought it, where no card was read.
+    household: Option<String>,
+    /// When it happened; absent: now.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    time: Option<String>,
+    #[schema(schema_with = words::verdict)]
+    verdict: Option<Verdict>,
+    /// Of a deposit any text of at most 256 bytes; of a verdict `mixed`, `bagged`, `wrong_stream` or `contaminated`.
+    reason: Option<String>,
+    /// The deposit that the verdict is on.
+    #[schema(value_type = Option<Object>, example = json!({"device": "bin-1", "boot": 7, "seq": 1042}))]
+    deposit: Option<DepositRef>,
+}
+
+enum Asked {
+    Deposit(NotedDeposit),
+    Verdict(DepositRef, (Verdict, Option<Reason>)),
+}
+
+const MAX_REASON: usize = 256;
+
+impl NoteBody {
+    fn read(self, app: &App, now: i64) -> Result<Asked, Problem> {
+        let invalid = |detail: &str| Err(Problem::bad_request(detail));
+        if let Some(deposit) = self.deposit {
+            let others = self.stream.is_some() || self.grams.is_some() || self.time.is_some();
+            if others || self.card.is_some() || self.household.is_some() {
+                return invalid("a verdict on a stored deposit has `deposit`, `verdict` and `reason`, nothing else");
+            }
+            let Some(verdict) = self.verdict else { return invalid("`verdict` is missing: `correct` or `incorrect`") };
+            let reason = self.reason.map(|reason| {
+                let reasons = Reason::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ");
+                Reason::parse(&reason).ok_or_else(|| Problem::bad_request(format!("`reason` must be one of {reasons}")))
+            });
+            return Ok(Asked::Verdict(deposit, (verdict, reason.transpose()?)));
+        }
+        let Some(stream) = self.stream else {
+            return invalid("`stream` is missing (or `deposit`, for a verdict on one that is stored)");
+        };
+        if self.grams.is_some_and(|grams| grams > MAX_GRAMS) {
+            return invalid("`grams` must be a whole number from 0 to 200000");
+        }
+        if self.card.is_some() && self.household.is_some() {
+            return invalid("give `card` or `household`, not both");
+        }
+        if self.card.as_ref().is_some_and(|card| card.is_empty() || card.len() > MAX_CARD_BYTES) {
+            return invalid("`card` must be 1 to 64 bytes");
+        }
+        if self.household.as_ref().is_some_and(|household| !is_id(household)) {
+            return invalid("`household` must match [a-z0-9][a-z0-9_-]{0,47}");
+        }
+        if self.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON) {
+            return invalid("`reason` must be at most 256 bytes");
+        }
+        let time = match self.time.as_deref().map(DateTime::parse_from_rfc3339) {
+            None => now,
+            Some(Ok(time)) => time.timestamp_millis(),
+            Some(Err(_)) => {
+                return invalid("`time` must be RFC 3339 with an offset, such as 2026-11-20T08:15:30+08:00");
+            }
+        };
+        if !(now - MAX_BEHIND_MS..=now + MAX_AHEAD_MS).contains(&time) {
+            return invalid("`time` must lie within the last 90 days, and at most 5 minutes ahead");
+        }
+        let card = self.card.map(|card| app.card_key.hash(&card));
+        let deposit = Deposit { stream, grams: self.grams.unwrap_or(0), card, verdict: None, reason: self.reason };
+        Ok(Asked::Deposit(NotedDeposit { time, deposit, household: self.household, verdict: self.verdict }))
+    }
+}
+
+/// The key under which a client may repeat its request.
+pub(super) struct IdempotencyKey(String);
+
+const MAX_KEY: usize = 200;
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+        let key = key.map(str::trim).filter(|key| (1..=MAX_KEY).contains(&key.len()));
+        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+            Problem::bad_request(
+                "send an `Idempotency-Key` of 1 to 200 characters, new for each note: repeated, it is stored once",
+            )
+        })
+    }
+}
+
+impl From<NoteError> for Problem {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::Store(error) => error.into(),
+            NoteError::NoHousehold | NoteError::NoDeposit => Self::bad_request(error.to_string()),
+        }
+    }
+}
+
+/// Stores a deposit that a volunteer saw, or a volunteer's verdict on a stored deposit, which stands before a camera's and
+/// a bin's. Answers with the deposit as `/events` shows it; the same request under the same key is answered the same
+/// again, and stored once.
+#[utoipa::path(post, path = "/sites/{id}/deposits", tag = "events",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header, description = "New for each note; remembered for 7 days")),
+    request_body = NoteBody,
+    responses((status = 201, body = EventView), (status = 422, description = "The key was used for another request"), WriteProblems))]
+pub(super) async fn note(
+    State(app): State<Arc<App>>,
+    access: Access,
+    Id(id): Id,
+    IdempotencyKey(key): IdempotencyKey,
+    Json(body): Json<NoteBody>,
+) -> Result<Response, Problem> {
+    access.may_see(READERS)?;
+    let site = access.site(&id)?.clone();
+    access.may_do(RECORDERS)?;
+    let now = app.clock.now().timestamp_millis();
+    // It may hold a card, so not even its hash is kept in a form that others could guess from.
+    let asked = serde_json::to_string(&(&site.id, &body)).unwrap_or_default();
+    let fingerprint = app.card_key.hash(&asked).0;
+    let asked = body.read(&app, now)?;
+    let token = access.caller.token.clone();
+    let stored = app.store.write(move |session| {
+        if let Some((before, row)) = idempotency::find(session.connection, &token, &key)? {
+            if before != fingerprint {
+                let used = "this `Idempotency-Key` was used for another request: take a new one";
+                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, used));
+            }
+            return Ok(shown(session.connection, row)?);
+        }
+        let row = match asked {
+            Asked::Deposit(deposit) => note_deposit(session, &site, deposit, now)?,
+            Asked::Verdict(of, verdict) => note_verdict(session, &site, of, verdict, now)?,
+        };
+        idempotency::remember(session.connection, (&token, &key), &fingerprint, row, now)?;
+        Ok(shown(session.connection, row)?)
+    });
+    Ok((StatusCode::CREATED, Json(stored.await?)).into_response())
+}
+
+fn shown(connection: &Connection, row: i64) -> Result<EventView, StoreError> {
+    let filter = Filter { after: row - 1, through: Some(row), limit: 1, ..Filter::default() };
+    let found = events::list(connection, &filter)?.pop();
+    Ok(found.ok_or(StoreError::Corrupt("a row of the ledger vanished"))?.into())
+}
