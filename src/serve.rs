@@ -79,12 +79,19 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
             let (connected, connection) = watch::channel(false);
             let (outbox, waiting) = external::outbox();
             tasks.push(tokio::spawn(external::receive(options.clone(), sink, connected, stop.clone())));
-            tasks.push(tokio::spawn(external::publish(options, waiting, stop.clone())));
-            (None, Publisher::External(outbox), Arc::new(move || *connection.borrow()))
+            let (connections, connected) = watch::channel(None);
+            tasks.push(tokio::spawn(external::publish(options, waiting, connections, clock.clone(), stop.clone())));
+            (None, Publisher::External(outbox, connected), Arc::new(move || *connection.borrow()))
         }
     };
     tasks.push(until(&stop, receipts.run(publisher.clone())));
-    tasks.push(tokio::spawn(jobs::run(store.clone(), clock.clone(), stop.clone())));
+    let jobs = jobs::Jobs {
+        store: store.clone(),
+        publisher: publisher.clone(),
+        clock: clock.clone(),
+        evening: config.projector.evening.clone(),
+    };
+    tasks.push(tokio::spawn(jobs.run(stop.clone())));
 
     let listener = TcpListener::bind(config.http.listen)
         .await
@@ -102,7 +109,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
                 if forgotten {
                     // What the broker retains of the old hardware must not outlive it: its boots may be the higher ones.
                     let topic = device.topic(fenlei_wire::vocabulary::Channel::State);
-                    publisher.publish(Message { topic, payload: Vec::new(), retain: true }).await;
+                    publisher.publish(Message { topic, payload: Vec::new(), retain: true, lifetime: None }).await;
                 }
             });
         }),

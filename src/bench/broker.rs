@@ -69,8 +69,9 @@ async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> an
         Arc::new(Ingest { store: store.clone(), clock: clock.clone(), card_key: key, receipts: receipts.clone() });
     let mut committed = store.committed();
     let started = Instant::now();
-    tokio::spawn(external::publish(options.clone(), waiting, stop.clone()));
-    let receipting = tokio::spawn(receipts.run(Publisher::External(outbox)));
+    let (connections, reached) = watch::channel(None);
+    tokio::spawn(external::publish(options.clone(), waiting, connections, clock.clone(), stop.clone()));
+    let receipting = tokio::spawn(receipts.run(Publisher::External(outbox, reached)));
     tokio::spawn(external::receive(options, sink, connected, stop.clone()));
     // The workload's events are all good and new: each is a row of the ledger.
     let all = i64::try_from(events)?;

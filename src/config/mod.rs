@@ -12,10 +12,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use broker_url::{BrokerUrl, Login};
+use fenlei_wire::limits::MAX_TEXT_BYTES;
+use fenlei_wire::schedule::Minute;
 pub use layers::Mistakes;
 use layers::{Layers, Value};
 use tracing_subscriber::EnvFilter;
 
+use crate::domain::device_config::EveningMessage;
 use crate::store;
 
 /// The documented defaults.
@@ -26,6 +29,7 @@ pub struct Config {
     pub http: Http,
     pub mqtt: Mqtt,
     pub store: Store,
+    pub projector: Projector,
     pub privacy: Privacy,
     pub quarantine: Quarantine,
     pub log: Log,
@@ -52,6 +56,11 @@ pub struct Store {
     pub path: PathBuf,
     pub cache_mib: u32,
     pub readers: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Projector {
+    pub evening: EveningMessage,
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +117,9 @@ impl Config {
         let path = layers.read("store.url", sqlite_path);
         let cache_mib = layers.read("store.cache_mib", |value| integer(value, 1, 65_536));
         let readers = layers.read("store.readers", |value| integer(value, 1, 64));
+        let evening_text = layers.read("projector.evening_text", evening_text);
+        let evening_start = layers.read("projector.evening_start", local_time);
+        let evening_seconds = layers.read("projector.evening_seconds", |value| integer(value, 1, 86_400));
         let card_key_file = layers.read("privacy.card_key_file", file_path);
         let max_per_device = layers.read("quarantine.max_per_device", |value| integer(value, 1, 1_000_000));
         let filter = layers.read("log.filter", log_filter);
@@ -115,6 +127,9 @@ impl Config {
             http: Http { listen: http_listen? },
             mqtt: Mqtt { listen: mqtt_listen?, url, client_id: client_id? },
             store: Store { path: path?, cache_mib: cache_mib?, readers: readers? as usize },
+            projector: Projector {
+                evening: EveningMessage { text: evening_text?, start: evening_start?, seconds: evening_seconds? },
+            },
             privacy: Privacy { card_key_file: card_key_file? },
             quarantine: Quarantine { max_per_device: max_per_device? },
             log: Log { filter: filter? },
@@ -161,6 +176,16 @@ fn sqlite_path(value: &Value) -> Result<PathBuf, String> {
     let path = text.strip_prefix("sqlite:").filter(|path| !special(path) && !path.starts_with("//"));
     path.map(PathBuf::from)
         .ok_or_else(|| "sqlite:PATH, such as \"sqlite:fenlei.db\" or \"sqlite:/var/lib/fenlei/fenlei.db\"".to_owned())
+}
+
+fn evening_text(value: &Value) -> Result<String, String> {
+    let text = value.text().filter(|text| !text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES);
+    text.map(str::to_owned).ok_or_else(|| format!("a text of 1 to {MAX_TEXT_BYTES} bytes"))
+}
+
+fn local_time(value: &Value) -> Result<Minute, String> {
+    let minute = value.text().and_then(Minute::parse).filter(|minute| *minute < Minute::END_OF_DAY);
+    minute.ok_or_else(|| "a local time from \"00:00\" to \"23:59\"".to_owned())
 }
 
 fn file_path(value: &Value) -> Result<PathBuf, String> {

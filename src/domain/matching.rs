@@ -14,12 +14,11 @@ pub struct Candidate {
     pub time: i64,
 }
 
-/// The candidate nearest to `time`; of two equally near the earlier, of these the first committed.
-pub fn nearest(time: i64, candidates: impl IntoIterator<Item = Candidate>) -> Option<Candidate> {
-    candidates
-        .into_iter()
-        .filter(|candidate| in_reach(time, candidate.time))
-        .min_by_key(|candidate| (candidate.time.abs_diff(time), candidate.time, candidate.row))
+/// The candidates in reach of `time`, nearest first; of two equally near the earlier, of these the first committed.
+pub fn nearest_first(time: i64, candidates: impl IntoIterator<Item = Candidate>) -> Vec<Candidate> {
+    let mut near: Vec<_> = candidates.into_iter().filter(|candidate| in_reach(time, candidate.time)).collect();
+    near.sort_unstable_by_key(|candidate| (candidate.time.abs_diff(time), candidate.time, candidate.row));
+    near
 }
 
 pub fn in_reach(judgement: i64, deposit: i64) -> bool {
@@ -36,10 +35,11 @@ mod tests {
 
     #[test]
     fn the_nearest_within_twenty_seconds() {
-        assert_eq!(nearest(100_000, [at(1, 81_000), at(2, 112_000)]), Some(at(2, 112_000)));
-        assert_eq!(nearest(100_000, [at(1, 80_000)]), Some(at(1, 80_000)));
-        assert_eq!(nearest(100_000, [at(1, 79_999), at(2, 120_001)]), None);
-        assert_eq!(nearest(100_000, [at(2, 105_000), at(1, 95_000)]), Some(at(1, 95_000)));
-        assert_eq!(nearest(100_000, [at(2, 95_000), at(1, 95_000)]), Some(at(1, 95_000)));
+        let near = |candidates: &[Candidate]| nearest_first(100_000, candidates.iter().copied());
+        assert_eq!(near(&[at(1, 81_000), at(2, 112_000)]), [at(2, 112_000), at(1, 81_000)]);
+        assert_eq!(near(&[at(1, 80_000)]), [at(1, 80_000)]);
+        assert_eq!(near(&[at(1, 79_999), at(2, 120_001)]), []);
+        assert_eq!(near(&[at(2, 105_000), at(1, 95_000)]), [at(1, 95_000), at(2, 105_000)]);
+        assert_eq!(near(&[at(2, 95_000), at(1, 95_000)]), [at(1, 95_000), at(2, 95_000)]);
     }
 }

@@ -4,13 +4,16 @@
 //! whether a deposit counts, and how a figure comes about, is in here and can be tested without a
 //! runtime. `tests/it/architecture.rs` holds the direction of imports.
 
+pub mod alarms;
 pub mod card;
 pub mod decode;
+pub mod device_config;
 pub mod event;
 pub mod inbound;
 pub mod marks;
 pub mod matching;
 pub mod period;
+pub mod projection;
 pub mod quarantine;
 pub mod refusal;
 pub mod registry;

@@ -224,6 +224,12 @@ impl Timetable {
         }
     }
 
+    /// The windows of each day of the week, Monday first, by the version in force on `date`.
+    pub fn week(&self, date: NaiveDate) -> &[Vec<Window>; 7] {
+        let later = self.versions.partition_point(|version| version.valid_from <= date);
+        &later.checked_sub(1).map_or(&self.default, |index| &self.versions[index]).weekdays
+    }
+
     /// The opportunities of a local day: its open windows without the makeup ones, same spans once.
     pub fn openings(&self, date: NaiveDate) -> BTreeSet<Opening> {
         self.windows(date).iter().filter(|window| !window.makeup).map(opening).collect()

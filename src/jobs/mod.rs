@@ -1,6 +1,9 @@
 //! What happens by itself. Each job is idempotent, takes no input and runs on a timer, so a restart is
 //! nothing special.
 
+mod alarms;
+mod configure;
+mod dispatch;
 mod follow;
 
 use std::time::Duration;
@@ -8,6 +11,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
+use crate::domain::device_config::EveningMessage;
+use crate::mqtt::Publisher;
 use crate::store::{Store, StoreError, idempotency, quarantine, states};
 
 /// How far the online spans may be off after a crash.
@@ -16,21 +21,40 @@ const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a job that failed waits.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Runs all jobs until `stop`.
-pub async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
-    tokio::join!(
-        every(ALIVE_EVERY, &stop, "alive", || {
-            let now = clock.now().timestamp_millis();
-            store.write(move |session| states::alive(session.connection, now))
-        }),
-        every(FORGET_EVERY, &stop, "forget", || {
-            let now = clock.now().timestamp_millis();
-            store.write(move |session| {
-                quarantine::forget_raw(session.connection, now)?;
-                idempotency::forget(session.connection, now)
-            })
-        }),
-    );
+/// What the jobs work with.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    pub store: Store,
+    pub publisher: Publisher,
+    pub clock: SharedClock,
+    /// What projectors show of themselves.
+    pub evening: EveningMessage,
+}
+
+impl Jobs {
+    /// Runs all jobs until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { store, publisher, clock, evening } = self;
+        let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
+        tokio::join!(
+            configuring,
+            dispatch::run(store.clone(), publisher, clock.clone(), stop.clone()),
+            dispatch::ANSWERS.run(store.clone(), stop.clone()),
+            alarms::SAID.run(store.clone(), stop.clone()),
+            alarms::look(store.clone(), clock.clone(), stop.clone()),
+            every(ALIVE_EVERY, &stop, "alive", || {
+                let now = clock.now().timestamp_millis();
+                store.write(move |session| states::alive(session.connection, now))
+            }),
+            every(FORGET_EVERY, &stop, "forget", || {
+                let now = clock.now().timestamp_millis();
+                store.write(move |session| {
+                    quarantine::forget_raw(session.connection, now)?;
+                    idempotency::forget(session.connection, now)
+                })
+            }),
+        );
+    }
 }
 
 async fn every<F: Future<Output = Result<(), StoreError>>>(

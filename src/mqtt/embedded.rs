@@ -57,7 +57,11 @@ impl std::fmt::Debug for Router {
 
 impl Router {
     pub(super) async fn publish(&self, message: Message) {
-        let publish = PublishPacket::new(message.topic, message.payload, QoS::AtLeastOnce).with_retain(message.retain);
+        let mut publish =
+            PublishPacket::new(message.topic, message.payload, QoS::AtLeastOnce).with_retain(message.retain);
+        if let Some(lifetime) = message.lifetime {
+            publish = publish.with_message_expiry_interval(lifetime.seconds);
+        }
         self.0.route_message(&publish, None).await;
     }
 

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, PublishProperties, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{FILTERS, MAX_PACKET, Message, Sink, Stored};
+use crate::clock::SharedClock;
 
 /// How to reach the broker.
 #[derive(Clone)]
@@ -150,16 +151,29 @@ async fn acknowledge(client: AsyncClient, mut publishes: mpsc::Receiver<(Publish
 
 /// Publishes what the backend has to say, on a connection of its own: acknowledgements and publishes
 /// would share one bounded queue, and the one could keep the other waiting.
-pub async fn publish(options: Options, mut outbox: mpsc::Receiver<Message>, stop: CancellationToken) {
-    let mut backoff = Backoff::default();
+pub async fn publish(
+    options: Options,
+    mut outbox: mpsc::Receiver<Message>,
+    connections: watch::Sender<Option<u64>>,
+    clock: SharedClock,
+    stop: CancellationToken,
+) {
+    let (mut backoff, mut count) = (Backoff::default(), 0);
     while !stop.is_cancelled() {
         let mut mqtt = mqtt_options(&options, &format!("{}-out", options.client_id));
         mqtt.set_clean_start(true);
         let (client, mut connection) = AsyncClient::new(mqtt, 64);
         let sending = async {
             while let Some(message) = outbox.recv().await {
-                let Message { topic, payload, retain } = message;
-                if client.publish(topic, QoS::AtLeastOnce, retain, payload).await.is_err() {
+                let Message { topic, payload, retain, lifetime } = message;
+                // It may have waited here for the connection.
+                if lifetime.is_some_and(|lifetime| lifetime.until <= clock.now().timestamp_millis()) {
+                    continue;
+                }
+                let expiry = lifetime.map(|lifetime| lifetime.seconds);
+                let properties = PublishProperties { message_expiry_interval: expiry, ..PublishProperties::default() };
+                let sent = client.publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties);
+                if sent.await.is_err() {
                     return;
                 }
             }
@@ -167,7 +181,11 @@ pub async fn publish(options: Options, mut outbox: mpsc::Receiver<Message>, stop
         let polling = async {
             loop {
                 match connection.poll().await {
-                    Ok(Event::Incoming(Packet::ConnAck(_))) => backoff.reset(),
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        backoff.reset();
+                        count += 1;
+                        connections.send_replace(Some(count));
+                    }
                     Ok(_) => {}
                     Err(error) => return error.to_string(),
                 }
@@ -179,6 +197,7 @@ pub async fn publish(options: Options, mut outbox: mpsc::Receiver<Message>, stop
             () = sending => return,
             () = stop.cancelled() => return,
         }
+        connections.send_replace(None);
         tokio::select! {
             () = backoff.wait() => {}
             () = stop.cancelled() => return,

@@ -9,7 +9,7 @@ pub mod receipts;
 use std::future::Future;
 use std::pin::Pin;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Room for a full event publish with its topic and headers. A larger packet ends the connection.
 pub const MAX_PACKET: u32 = 1_114_112;
@@ -33,13 +33,25 @@ pub struct Message {
     pub topic: String,
     pub payload: Vec<u8>,
     pub retain: bool,
+    /// Absent: it holds for ever.
+    pub lifetime: Option<Lifetime>,
+}
+
+/// How long a message holds: past it nobody is to see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Unix milliseconds.
+    pub until: i64,
+    /// What is left of it, for the broker to count down.
+    pub seconds: u32,
 }
 
 /// Publishes to devices, whichever broker there is.
 #[derive(Clone, Debug)]
 pub enum Publisher {
     Embedded(embedded::Router),
-    External(mpsc::Sender<Message>),
+    /// Its queue, and the number of its connection while it has one.
+    External(mpsc::Sender<Message>, watch::Receiver<Option<u64>>),
 }
 
 impl Publisher {
@@ -48,7 +60,16 @@ impl Publisher {
         match self {
             Self::Embedded(router) => router.publish(message).await,
             // The receiver lives as long as the program: it ends only with it.
-            Self::External(queue) => drop(queue.send(message).await),
+            Self::External(queue, _) => drop(queue.send(message).await),
+        }
+    }
+
+    /// The number of the connection to the broker, while there is one. Another number: a broker that may know nothing
+    /// of what was published before.
+    pub fn connection(&self) -> watch::Receiver<Option<u64>> {
+        match self {
+            Self::Embedded(_) => watch::channel(Some(1)).1,
+            Self::External(_, connections) => connections.clone(),
         }
     }
 

@@ -42,7 +42,7 @@ impl Receipts {
                 match serde_json::to_vec(&receipt) {
                     Ok(payload) => {
                         let topic = to.topic(Channel::Receipt);
-                        publisher.publish(Message { topic, payload, retain: false }).await;
+                        publisher.publish(Message { topic, payload, retain: false, lifetime: None }).await;
                         metrics::counter!("fenlei_receipts_total").increment(1);
                     }
                     Err(error) => tracing::error!(%error, "a receipt cannot be written as JSON"),

@@ -3,11 +3,10 @@
 //! A row is a list that is only ever appended to: an entry for each deposit counted and for each one taken back. So a
 //! deposit costs three bytes at the end of a row that is being written anyway, not a row of its own on a page of its own.
 
-use std::collections::BTreeMap;
-
 use fenlei_wire::vocabulary::Timing;
 use rusqlite::Connection;
 
+use super::gathered::Gathered;
 use super::{StoreError, ledger};
 use crate::domain::roster::CardId;
 use crate::domain::schedule::{Classified, Opening};
@@ -19,7 +18,7 @@ const BLOCK_ROWS: i64 = 1024;
 /// `card_count.place` of a further window that a deposit lies in; the others are those of `timing`.
 const ALSO_IN: u8 = 4;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     community: i64,
     day: i32,
@@ -32,7 +31,7 @@ struct Key {
 /// What a transaction adds to the lists.
 #[derive(Debug, Default)]
 pub struct CardCounts {
-    lists: BTreeMap<Key, Vec<u8>>,
+    lists: Gathered<Key, Vec<u8>>,
     block: i64,
 }
 
@@ -57,7 +56,7 @@ impl CardCounts {
         for (place, (open, close), correct) in std::iter::once(counts).chain(also) {
             if deposits != 0 || correct != 0 {
                 let key = Key { community, day: classified.at.day.0, site, place, open, close };
-                write_entry(self.lists.entry(key).or_default(), card, deposits, correct);
+                write_entry(self.lists.entry(key, Vec::new), card, deposits, correct);
             }
         }
     }
@@ -67,7 +66,7 @@ impl CardCounts {
             "INSERT INTO card_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
         )?;
-        for (key, entries) in std::mem::take(&mut self.lists) {
+        for (key, entries) in self.lists.drain_in_order() {
             let Key { community, day, site, place, open, close } = key;
             append.execute((community, day, site, place, open, close, self.block, entries))?;
         }

@@ -11,7 +11,10 @@ use super::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_spine.sql"),
     include_str!("migrations/0002_followers.sql"),
-    include_str!("migrations/0006_notes.sql"),
+    include_str!("migrations/0003_notes.sql"),
+    include_str!("migrations/0004_device_configs.sql"),
+    include_str!("migrations/0005_commands.sql"),
+    include_str!("migrations/0006_alarms.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.

@@ -1,11 +1,10 @@
 //! When each bin took deposits, and of which stream: `deposit_time`, an index over the ledger by time. It answers what a
 //! camera's judgement may mean, and how another schedule would have timed a year, without reading the ledger.
 
-use std::collections::BTreeMap;
-
 use fenlei_wire::vocabulary::Stream;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::gathered::Gathered;
 use super::{StoreError, ledger};
 
 /// Bits of a bucket's milliseconds: about 17 minutes.
@@ -25,11 +24,11 @@ pub struct Deposited {
 
 /// What a transaction adds to the index, by bucket and bin.
 #[derive(Debug, Default)]
-pub struct DepositTimes(BTreeMap<(i64, i64), Vec<u8>>);
+pub struct DepositTimes(Gathered<(i64, i64), Vec<u8>>);
 
 impl DepositTimes {
     pub fn add(&mut self, bin: i64, deposited: Deposited) {
-        let entries = self.0.entry((deposited.time.div_euclid(BUCKET_MS), bin)).or_default();
+        let entries = self.0.entry((deposited.time.div_euclid(BUCKET_MS), bin), Vec::new);
         let within = u32::try_from(deposited.time.rem_euclid(BUCKET_MS)).unwrap_or(0);
         let stamp = u32::from(deposited.stream.code()) << BUCKET_BITS | within;
         entries.extend_from_slice(&stamp.to_le_bytes()[..3]);
@@ -41,7 +40,7 @@ impl DepositTimes {
             "INSERT INTO deposit_time VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
         )?;
-        for ((bucket, bin), entries) in std::mem::take(&mut self.0) {
+        for ((bucket, bin), entries) in self.0.drain_in_order() {
             upsert.execute((bucket, bin, entries))?;
         }
         Ok(())

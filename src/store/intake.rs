@@ -2,8 +2,10 @@
 //! count as, where does it go.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use fenlei_wire::vocabulary::DeviceKind;
+use foldhash::fast::RandomState;
 use rusqlite::Connection;
 
 use super::boots::{BootName, Boots, Slot};
@@ -61,6 +63,8 @@ pub struct Intake<'a> {
     cards: &'a mut Cards,
     waiting: &'a mut Waiting,
     ledger: ledger::Appender<'a>,
+    /// The devices of this transaction, looked up once.
+    places: HashMap<&'a str, Placed<'a>, RandomState>,
     quarantine_cap: u32,
     tally: Tally,
 }
@@ -89,6 +93,7 @@ impl<'a> Intake<'a> {
             cards: &mut memory.cards,
             waiting: &mut memory.waiting,
             ledger: ledger::Appender::new(connection)?,
+            places: HashMap::default(),
             quarantine_cap,
             tally: Tally::default(),
         })
@@ -109,7 +114,7 @@ impl<'a> Intake<'a> {
                 Ok(Committed { from: Some(from), receipts })
             }
             What::State { from, state } => {
-                match admit(self.registry, &from) {
+                match self.admit(&from) {
                     Ok(placed) => {
                         states::record(self.connection, placed.device, &state, inbound.received)?;
                     }
@@ -136,7 +141,7 @@ impl<'a> Intake<'a> {
 
     /// Takes an event in that was refused before.
     pub fn retry(&mut self, from: &Sender, event: &Event, received: i64) -> Result<Retried, StoreError> {
-        let placed = match admit(self.registry, from) {
+        let placed = match self.admit(from) {
             Ok(placed) => placed,
             Err(refusal) => return Ok(Retried::Refused(refusal)),
         };
@@ -160,7 +165,7 @@ impl<'a> Intake<'a> {
     }
 
     fn events(&mut self, from: &Sender, elements: &[Element], received: i64) -> Result<Vec<Receipt>, StoreError> {
-        let admitted = admit(self.registry, from);
+        let admitted = self.admit(from);
         // A known device on the wrong topic answers for itself.
         let incarnation = match &admitted {
             Ok(placed) => placed.device.incarnation,
@@ -214,6 +219,27 @@ impl<'a> Intake<'a> {
         Ok(boots.into_iter().map(|(boot, slot)| self.boots.marks(slot).receipt(boot)).collect())
     }
 
+    /// Whether the topic tells the truth about its device.
+    fn admit(&mut self, from: &Sender) -> Result<Placed<'a>, Refusal> {
+        let placed = match self.places.get(from.device.as_str()) {
+            Some(placed) => *placed,
+            None => {
+                let Some((device, site, community)) = self.registry.place(&from.device) else {
+                    return Err(Refusal::new(Reason::UnknownDevice, "no device of this id is registered"));
+                };
+                let placed = Placed { device, site, community };
+                self.places.insert(&device.id, placed);
+                placed
+            }
+        };
+        let device = placed.device;
+        if device.site != from.site || device.kind != from.kind {
+            let detail = format!("the device is registered as a {} of site {}", device.kind, device.site);
+            return Err(Refusal::new(Reason::TopicMismatch, detail));
+        }
+        Ok(placed)
+    }
+
     fn incarnation(&self, device: &str) -> u32 {
         self.registry.devices.get(device).map_or(FIRST_INCARNATION, |device| device.incarnation)
     }
@@ -243,7 +269,7 @@ impl<'a> Intake<'a> {
     ) -> Result<i64, StoreError> {
         let Placed { device, site, community } = placed;
         let mut row = NewRow { boot: self.boots.id(slot), event, received, card: None, timing: None };
-        if let Body::Deposit(deposit) = &event.body {
+        let at = if let Body::Deposit(deposit) = &event.body {
             let classified = site.timetable.classify(event.time, deposit.stream);
             row.card = deposit.card.map(|hash| self.cards.number(self.connection, hash)).transpose()?;
             row.timing = Some(classified.timing);
@@ -256,12 +282,15 @@ impl<'a> Intake<'a> {
                 verdict: deposit.verdict,
             };
             self.rollups.deposit(&counts, &classified, 1);
-        }
+            classified.at
+        } else {
+            local(site.zone, event.time)
+        };
         let id = self.ledger.append(&row)?;
         self.boots.put_row(self.connection, slot, event.seq, id)?;
         self.rollups.ledger_row(site.key, id, event.time);
         if device.kind == DeviceKind::Bin {
-            self.rollups.presence(site.key, local(site.zone, event.time));
+            self.rollups.presence(site.key, at);
         }
         *self.tally.accepted.entry(event.body.event_type()).or_default() += 1;
         if let Body::Deposit(deposit) = &event.body {
@@ -297,12 +326,15 @@ impl<'a> Intake<'a> {
                     }
                 }
             }
-            Judged::Bin(_) => match self.waiting.nearest(self.connection, bin.key, time)? {
-                Some(row) => {
-                    matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?
+            Judged::Bin(_) => {
+                for candidate in self.waiting.in_reach(self.connection, bin.key, time)? {
+                    let Placed { site, community, .. } = placed;
+                    if matching::apply(self.connection, self.rollups, site, community, waiting, candidate.row)? {
+                        return Ok(());
+                    }
                 }
-                None => self.waiting.wait(self.connection, waiting, bin.key, time, None)?,
-            },
+                self.waiting.wait(self.connection, waiting, bin.key, time, None)?;
+            }
         }
         Ok(())
     }
@@ -372,18 +404,6 @@ impl<'a> Intake<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether the topic tells the truth about its device.
-fn admit<'a>(registry: &'a Registry, from: &Sender) -> Result<Placed<'a>, Refusal> {
-    let Some((device, site, community)) = registry.place(&from.device) else {
-        return Err(Refusal::new(Reason::UnknownDevice, "no device of this id is registered"));
-    };
-    if device.site != from.site || device.kind != from.kind {
-        let detail = format!("the device is registered as a {} of site {}", device.kind, device.site);
-        return Err(Refusal::new(Reason::TopicMismatch, detail));
-    }
-    Ok(Placed { device, site, community })
 }
 
 fn refused(event: &Event, refusal: Refusal) -> Refused {

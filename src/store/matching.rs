@@ -10,7 +10,7 @@ use super::boots::to_i64;
 use super::deposit_times::DepositTimes;
 use super::ledger;
 use super::rollups::{Counted, Rollups};
-use crate::domain::matching::{Candidate, REACH_MS, in_reach, nearest};
+use crate::domain::matching::{Candidate, REACH_MS, in_reach, nearest_first};
 use crate::domain::registry::{Community, Site};
 use crate::domain::roster::CardId;
 
@@ -50,19 +50,10 @@ impl Waiting {
         Ok(self.bins.get_or_insert_default())
     }
 
-    /// The bin's deposit nearest to `time` that no camera has judged.
-    pub fn nearest(&self, connection: &Connection, bin: i64, time: i64) -> Result<Option<i64>, StoreError> {
+    /// The bin's deposits that a judgement at `time` may mean, nearest first.
+    pub fn in_reach(&self, connection: &Connection, bin: i64, time: i64) -> Result<Vec<Candidate>, StoreError> {
         let within = self.deposits.of_bin(connection, bin, time - REACH_MS, time + REACH_MS)?;
-        let mut candidates: Vec<_> =
-            within.iter().map(|found| Candidate { row: found.row, time: found.time }).collect();
-        let mut judged = connection.prepare_cached("SELECT camera IS NOT NULL FROM ledger WHERE id = ?1")?;
-        while let Some(found) = nearest(time, candidates.iter().copied()) {
-            if !judged.query_row([found.row], |row| row.get::<_, bool>(0))? {
-                return Ok(Some(found.row));
-            }
-            candidates.retain(|candidate| candidate.row != found.row);
-        }
-        Ok(None)
+        Ok(nearest_first(time, within.iter().map(|found| Candidate { row: found.row, time: found.time })))
     }
 
     /// Keeps a judgement until its deposit comes.
@@ -125,7 +116,7 @@ impl Waiting {
     }
 }
 
-/// Gives a deposit a verdict, unless it has one of such a judge, and moves the rollups with it.
+/// Gives a deposit a verdict, and moves the rollups with it. `false`: it has one of such a judge already.
 pub fn apply(
     connection: &Connection,
     rollups: &mut Rollups,
@@ -133,35 +124,34 @@ pub fn apply(
     community: &Community,
     judgement: Judgement,
     row: i64,
-) -> Result<(), StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT time, stream, grams, card, verdict, camera, volunteer FROM ledger WHERE id = ?1 AND timing IS NOT NULL",
-    )?;
-    type Row = (i64, u8, u32, Option<i64>, Option<u8>, Option<u8>, Option<u8>);
-    let deposit: Option<Row> = select
-        .query_row([row], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
-        })
-        .optional()?;
-    let Some((time, stream, grams, card, bin, camera, volunteer)) = deposit else { return Ok(()) };
-    let code = judgement.verdict.code();
-    let (had, update, after) = match judgement.by {
+) -> Result<bool, StoreError> {
+    let mut update = connection.prepare_cached(match judgement.by {
         Judge::Camera => {
-            (camera, "UPDATE ledger SET camera = ?2 WHERE id = ?1", ledger::standing(volunteer, Some(code), bin)?)
+            "UPDATE ledger SET camera = ?2 WHERE id = ?1 AND camera IS NULL AND timing IS NOT NULL
+             RETURNING time, stream, grams, card, volunteer, NULL, verdict"
         }
         Judge::Volunteer => {
-            (volunteer, "UPDATE ledger SET volunteer = ?2 WHERE id = ?1", ledger::standing(Some(code), camera, bin)?)
+            "UPDATE ledger SET volunteer = ?2 WHERE id = ?1 AND volunteer IS NULL AND timing IS NOT NULL
+             RETURNING time, stream, grams, card, NULL, camera, verdict"
         }
-    };
-    if had.is_some() {
-        return Ok(());
-    }
-    let stream = ledger::stream(stream)?;
-    let before = ledger::standing(volunteer, camera, bin)?;
-    connection.prepare_cached(update)?.execute((row, code))?;
+    })?;
+    type Row = (i64, u8, u32, Option<i64>, [Option<u8>; 3]);
+    let judged: Option<Row> = update
+        .query_row((row, judgement.verdict.code()), |row| {
+            let verdicts = [row.get(4)?, row.get(5)?, row.get(6)?];
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, verdicts))
+        })
+        .optional()?;
+    let Some((time, stream, grams, card, [volunteer, camera, bin])) = judged else { return Ok(false) };
     connection.prepare_cached("INSERT INTO judged VALUES (?1, ?2)")?.execute((judgement.id, row))?;
+    let code = Some(judgement.verdict.code());
+    let before = ledger::standing(volunteer, camera, bin)?;
+    let after = match judgement.by {
+        Judge::Camera => ledger::standing(volunteer, code, bin)?,
+        Judge::Volunteer => ledger::standing(code, camera, bin)?,
+    };
     if before != after {
-        let classified = site.timetable.classify(time, stream);
+        let stream = ledger::stream(stream)?;
         let counted = Counted {
             community: community.key,
             site: site.key,
@@ -170,7 +160,7 @@ pub fn apply(
             card: card.map(CardId),
             verdict: before,
         };
-        rollups.judged(&counted, &classified, after);
+        rollups.judged(&counted, &site.timetable.classify(time, stream), after);
     }
-    Ok(())
+    Ok(true)
 }

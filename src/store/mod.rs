@@ -4,20 +4,27 @@
 //! an event, its place in the deduplication, and what it adds to the rollups are one transaction. After
 //! the commit every later stage reads from here by a cursor.
 
+pub mod alarms;
 pub mod audit;
 pub mod boots;
+pub mod campaigns;
 pub mod card_counts;
 pub mod cards;
+pub mod commands;
 pub mod connection;
 pub mod deposit_times;
+pub mod device_configs;
 pub mod events;
 pub mod figures;
+pub mod fillings;
 pub mod fleet;
 pub mod followers;
+pub mod gathered;
 pub mod idempotency;
 pub mod intake;
 pub mod ledger;
 pub mod matching;
+pub mod messages;
 pub mod notes;
 pub mod quarantine;
 pub mod readers;

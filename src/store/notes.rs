@@ -101,7 +101,8 @@ fn judge(
     let community = intake.registry.communities.get(&site.community);
     let community = community.ok_or(StoreError::Corrupt("a site without its community"))?;
     let judgement = matching::Judgement { id, by: Judge::Volunteer, verdict };
-    matching::apply(intake.connection, intake.rollups, site, community, judgement, row)
+    matching::apply(intake.connection, intake.rollups, site, community, judgement, row)?;
+    Ok(())
 }
 
 /// Appends an event under the volunteers' next seq; gives its name and its row.

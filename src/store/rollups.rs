@@ -4,13 +4,12 @@
 //! takes its earlier contribution back, and moves between verdicts through [`Rollups::judged`]: so a rollup always equals
 //! a recount of the ledger.
 
-use std::collections::BTreeMap;
-
 use fenlei_wire::vocabulary::{Stream, Timing, Verdict};
 use rusqlite::Connection;
 
 use super::StoreError;
 use super::card_counts::CardCounts;
+use super::gathered::Gathered;
 use crate::domain::roster::CardId;
 use crate::domain::schedule::Classified;
 use crate::domain::zone::Local;
@@ -35,7 +34,7 @@ impl Counted {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct HourKey {
     site: i64,
     day: i32,
@@ -54,9 +53,9 @@ struct HourDelta {
 #[derive(Debug, Default)]
 pub struct Rollups {
     cards: CardCounts,
-    hours: BTreeMap<HourKey, HourDelta>,
-    presence: BTreeMap<(i64, i32, u16), i64>,
-    blocks: BTreeMap<(i64, i64), (i64, i64)>,
+    hours: Gathered<HourKey, HourDelta>,
+    presence: Gathered<(i64, i32, u16), i64>,
+    blocks: Gathered<(i64, i64), (i64, i64)>,
 }
 
 impl Rollups {
@@ -87,17 +86,17 @@ impl Rollups {
     fn hour(&mut self, counted: &Counted, classified: &Classified) -> &mut HourDelta {
         let Classified { at, .. } = classified;
         let (site, stream) = (counted.site, counted.stream.code());
-        self.hours.entry(HourKey { site, day: at.day.0, hour: at.minute / 60, stream }).or_default()
+        self.hours.entry(HourKey { site, day: at.day.0, hour: at.minute / 60, stream }, HourDelta::default)
     }
 
     /// A bin of `site` reported at this minute.
     pub fn presence(&mut self, site: i64, at: Local) {
-        *self.presence.entry((site, at.day.0, at.minute / 60)).or_default() |= 1 << (at.minute % 60);
+        *self.presence.entry((site, at.day.0, at.minute / 60), || 0) |= 1 << (at.minute % 60);
     }
 
     /// The ledger's row `id` holds an event of `site` that happened at `time`.
     pub fn ledger_row(&mut self, site: i64, id: i64, time: i64) {
-        let span = self.blocks.entry((site, id / BLOCK_ROWS)).or_insert((time, time));
+        let span = self.blocks.entry((site, id / BLOCK_ROWS), || (time, time));
         *span = (span.0.min(time), span.1.max(time));
         self.cards.at_row(id);
     }
@@ -112,7 +111,7 @@ impl Rollups {
                  correct = correct + excluded.correct, incorrect = incorrect + excluded.incorrect,
                  unjudged = unjudged + excluded.unjudged, grams = grams + excluded.grams",
         )?;
-        for (key, delta) in std::mem::take(&mut self.hours) {
+        for (key, delta) in self.hours.drain_in_order() {
             let ([in_window, makeup, off_hours], [correct, incorrect, unjudged]) = (delta.timing, delta.verdict);
             hours.execute((
                 key.site,
@@ -132,7 +131,7 @@ impl Rollups {
             "INSERT INTO presence VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO UPDATE SET minutes = minutes | excluded.minutes",
         )?;
-        for ((site, day, hour), minutes) in std::mem::take(&mut self.presence) {
+        for ((site, day, hour), minutes) in self.presence.drain_in_order() {
             presence.execute((site, day, hour, minutes))?;
         }
         let mut blocks = connection.prepare_cached(
@@ -140,7 +139,7 @@ impl Rollups {
              ON CONFLICT DO UPDATE SET first_time = min(first_time, excluded.first_time),
                  last_time = max(last_time, excluded.last_time)",
         )?;
-        for ((site, block), (first, last)) in std::mem::take(&mut self.blocks) {
+        for ((site, block), (first, last)) in self.blocks.drain_in_order() {
             blocks.execute((site, block, first, last))?;
         }
         Ok(())

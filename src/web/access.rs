@@ -20,6 +20,8 @@ pub(super) const ADMINS: &[Role] = &[Role::Admin];
 pub(super) const OPERATORS: &[Role] = &[Role::Admin, Role::Operator];
 /// Who reads communities and their figures.
 pub(super) const READERS: &[Role] = &[Role::Admin, Role::Operator, Role::Organization];
+/// Who manages what projectors show.
+pub(super) const SCHEDULERS: &[Role] = &[Role::Admin, Role::Operator, Role::Scheduler];
 /// Who records what volunteers do.
 pub(super) const RECORDERS: &[Role] = &[Role::Admin, Role::Organization];
 /// Who reads sites and their schedules.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, OPERATORS, READERS};
+use super::configs::ConfigView;
 use super::etag::{Edited, IfMatch, Tagged};
 use super::extract::{Id, Json, Query, check_text, rfc3339};
 use super::paging::{List, Page};
@@ -73,8 +74,7 @@ pub(super) struct DeviceView {
     since: Option<String>,
     boot: Option<u32>,
     firmware: Option<String>,
-    /// The version of the config it follows.
-    config: Option<u32>,
+    config: ConfigView,
     /// When an event of it came last.
     #[schema(format = DateTime)]
     last_received: Option<String>,
@@ -92,7 +92,7 @@ pub(super) struct DeviceView {
 }
 
 impl DeviceView {
-    fn read(connection: &Connection, device: &Device) -> Result<Self, StoreError> {
+    fn read(connection: &Connection, registry: &Registry, device: &Device) -> Result<Self, StoreError> {
         let status = fleet::status(connection, device)?;
         Ok(Self {
             registration: Registration::of(device),
@@ -100,7 +100,7 @@ impl DeviceView {
             since: status.since.map(rfc3339),
             boot: status.boot,
             firmware: status.firmware,
-            config: status.config,
+            config: ConfigView::read(connection, registry, device, status.config)?,
             last_received: status.received.map(rfc3339),
             gaps: status.gaps,
             missing: status.missing,
@@ -175,7 +175,7 @@ pub(super) async fn list_devices(
     let ids = resource::ids::<Devices>(&access, &page, wanted)?;
     let devices: Vec<Device> = ids.filter_map(|id| registry.devices.get(id).cloned()).collect();
     let read = app.store.read(move |connection| {
-        devices.iter().map(|device| DeviceView::read(connection, device)).collect::<Result<Vec<_>, _>>()
+        devices.iter().map(|device| DeviceView::read(connection, &registry, device)).collect::<Result<Vec<_>, _>>()
     });
     Ok(Json(page.cut(read.await?, |device| device.registration.id.clone())))
 }
@@ -190,7 +190,8 @@ pub(super) async fn get_device(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let edited = Edited::of(&resource::get::<Devices>(&access, &id)?);
     let device = access.device(&id)?.clone();
-    let body = app.store.read(move |connection| DeviceView::read(connection, &device)).await?;
+    let registry = Arc::clone(&access.registry);
+    let body = app.store.read(move |connection| DeviceView::read(connection, &registry, &device)).await?;
     Ok(Tagged { edited, body })
 }
 
@@ -231,8 +232,9 @@ pub(super) async fn put_device(
         Ok(())
     });
     let (status, _) = put.await?;
-    let device = app.store.registry().devices.get(&id).cloned().ok_or_else(Problem::not_found)?;
-    let device = app.store.read(move |connection| DeviceView::read(connection, &device)).await?;
+    let registry = app.store.registry();
+    let device = registry.devices.get(&id).cloned().ok_or_else(Problem::not_found)?;
+    let device = app.store.read(move |connection| DeviceView::read(connection, &registry, &device)).await?;
     let secret = (status == StatusCode::CREATED).then_some(secret);
     Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(DevicePut { device, secret })))
 }

@@ -5,7 +5,9 @@
 //! OpenAPI document, because both are made of the same list.
 
 mod access;
+mod alarms;
 mod communities;
+mod configs;
 mod devices;
 mod etag;
 mod events;
@@ -14,6 +16,7 @@ mod extract;
 mod figures;
 mod households;
 mod layers;
+mod messages;
 mod notes;
 mod organizations;
 mod outside;
@@ -120,6 +123,11 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(devices::rotate_secret))
         .routes(routes!(projects::list_projects))
         .routes(routes!(projects::get_project, projects::put_project, projects::delete_project))
+        .routes(routes!(alarms::list_alarms))
+        .routes(routes!(alarms::get_alarm))
+        .routes(routes!(alarms::acknowledge))
+        .routes(routes!(messages::list_messages, messages::post_message))
+        .routes(routes!(messages::get_message, messages::delete_message))
         .routes(routes!(events::list_events))
         .routes(routes!(stream::stream))
         .routes(routes!(quarantine::list_quarantine))

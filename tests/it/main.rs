@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside: its modules share freely")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it did not expect is to fail, in its helpers too")]
 
+mod alarms;
 mod api;
 mod architecture;
 mod cli;
@@ -12,5 +13,6 @@ mod demo;
 mod intake;
 mod mosquitto;
 mod mqtt;
+mod projectors;
 mod recount;
 mod support;

@@ -3,6 +3,7 @@
 
 mod access;
 mod answers;
+mod configs;
 mod garbage;
 mod states;
-mod world;
+pub(crate) mod world;

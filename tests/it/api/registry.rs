@@ -179,7 +179,11 @@ async fn what_a_device_reports_changes_its_tag_but_not_what_if_match_is_held_aga
     insta::assert_json_snapshot!(device.body, @r#"
     {
       "boot": 3,
-      "config": null,
+      "config": {
+        "confirmed": false,
+        "follows": null,
+        "version": null
+      },
       "conflicts": 0,
       "firmware": null,
       "gaps": [

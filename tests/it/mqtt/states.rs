@@ -31,7 +31,8 @@ async fn births_and_wills_are_seen() {
         let world = World::start(by).await;
         let connected = born(&world, &world.one, 7).await;
         let shown = world.until(&world.one, |shown| shown["online"] == true).await;
-        assert_eq!((&shown["boot"], &shown["firmware"], &shown["config"]), (&json!(7), &json!("1.7.0"), &json!(12)));
+        assert_eq!((&shown["boot"], &shown["firmware"]), (&json!(7), &json!("1.7.0")));
+        assert_eq!((&shown["config"]["follows"], &shown["config"]["confirmed"]), (&json!(12), &json!(false)));
         let listed = world.get("devices").await;
         let online = listed["items"].as_array().unwrap().iter().filter(|device| device["online"] == true);
         assert_eq!(online.map(|device| device["id"].clone()).collect::<Vec<_>>(), ["one"]);

@@ -1,4 +1,4 @@
-//! A backend with two bins, `one` and `two`, and a client of MQTT 5 and 3.1.1 that waits for each answer.
+//! A backend with two bins, `one` and `two`, a projector `beam`, and a client of MQTT 5 and 3.1.1 that waits for each answer.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,22 +17,23 @@ use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
 use crate::support::load::register;
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_PACKET: u32 = 2 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(crate) enum By {
     Own,
     Mosquitto,
 }
 
-pub(super) const BOTH: [By; 2] = [By::Own, By::Mosquitto];
+pub(crate) const BOTH: [By; 2] = [By::Own, By::Mosquitto];
 
-pub(super) struct World {
+pub(crate) struct World {
     pub folder: Folder,
     pub backend: Backend,
     pub one: Credential,
     pub two: Credential,
+    pub beam: Credential,
     mosquitto: Option<Broker>,
     token: String,
 }
@@ -40,13 +41,14 @@ pub(super) struct World {
 impl World {
     pub async fn start(by: By) -> Self {
         let folder = Folder::new();
-        let mut devices = register(&folder, [("one", DeviceKind::Bin), ("two", DeviceKind::Bin)]);
+        let devices =
+            register(&folder, [("one", DeviceKind::Bin), ("two", DeviceKind::Bin), ("beam", DeviceKind::Projector)]);
         let mosquitto = (by == By::Mosquitto).then(|| Broker::start(&folder));
         let token = folder.done(&["token", "add", "--role", "admin"]).trim().to_owned();
         let mut backend = Backend::start(&folder, mosquitto.as_ref().map(Broker::url).as_deref());
         backend.ready().await;
-        let (two, one) = (devices.pop().unwrap(), devices.pop().unwrap());
-        Self { folder, backend, one, two, mosquitto, token }
+        let [one, two, beam] = devices.try_into().unwrap();
+        Self { folder, backend, one, two, beam, mosquitto, token }
     }
 
     /// Where devices connect to.
@@ -97,6 +99,19 @@ impl World {
         self.backend.call(&self.token, reqwest::Method::POST, path, Some(body)).await
     }
 
+    pub async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Value {
+        self.backend.call(&self.token, method, path, Some(body)).await
+    }
+
+    /// Makes something, and gives it as it was answered.
+    pub async fn make(&self, path: &str, body: Value) -> Value {
+        let address = format!("http://127.0.0.1:{}/api/v1/{path}", self.backend.http);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = client.post(address).bearer_auth(&self.token).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), reqwest::StatusCode::CREATED);
+        answer.json().await.unwrap()
+    }
+
     pub async fn refused(&self, what: &str) -> f64 {
         self.backend.counter(&format!("fenlei_mqtt_refused_total{{what=\"{what}\"}}")).await
     }
@@ -107,26 +122,31 @@ impl World {
 
     /// Comes back when the device is as wanted.
     pub async fn until(&self, device: &Credential, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.until_at(&format!("devices/{}", device.device), wanted).await
+    }
+
+    /// Comes back when what is read there is as wanted.
+    pub async fn until_at(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let looking = async {
             loop {
-                let shown = self.device(device).await;
+                let shown = self.get(path).await;
                 if wanted(&shown) {
                     return shown;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{} never so", device.device))
+        timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{path} never so"))
     }
 }
 
 /// An event that happens now.
-pub(super) fn event(boot: u32, seq: u64) -> Value {
+pub(crate) fn event(boot: u32, seq: u64) -> Value {
     json!({"boot": boot, "seq": seq, "time": SystemClock.now().to_rfc3339(), "type": "heartbeat"})
 }
 
 /// A client of MQTT 5. It waits for the answer to each thing it says.
-pub(super) struct Device {
+pub(crate) struct Device {
     client: v5::AsyncClient,
     events: v5::EventLoop,
     heard: VecDeque<(String, Value)>,
@@ -147,6 +167,7 @@ impl Device {
             if let v5::Event::Incoming(packet) = event.map_err(|error| error.to_string())? {
                 if let Packet::Publish(publish) = &packet {
                     let topic = String::from_utf8(publish.topic.to_vec()).unwrap();
+
                     self.heard.push_back((topic, serde_json::from_slice(&publish.payload).unwrap()));
                 }
                 return Ok(packet);
@@ -193,7 +214,7 @@ impl Device {
 }
 
 /// A client of MQTT 3.1.1, which knows no refusal of a publish.
-pub(super) struct DeviceThree {
+pub(crate) struct DeviceThree {
     client: rumqttc::AsyncClient,
     events: rumqttc::EventLoop,
     heard: VecDeque<Value>,

@@ -1,0 +1,66 @@
+//! Raises alarms by what devices say, as the ledger has it, and by what they do not say, as time tells.
+
+use std::time::Duration;
+
+use fenlei_wire::vocabulary::{EventType, Timing};
+use tokio_util::sync::CancellationToken;
+
+use super::every;
+use super::follow::Follower;
+use crate::clock::SharedClock;
+use crate::domain::alarms::{Kind, of_device, of_fill, of_sighting};
+use crate::domain::event::Body;
+use crate::store::events::Listed;
+use crate::store::writer::Session;
+use crate::store::{Store, StoreError, alarms};
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What devices say.
+pub(super) const SAID: Follower =
+    Follower { name: "alarms", types: &[EventType::Alarm, EventType::Fill, EventType::Sighting], apply: hear };
+
+fn hear(session: &mut Session<'_>, found: &[Listed]) -> Result<(), StoreError> {
+    for listed in found {
+        let Some((device, site, _)) = session.registry.place(&listed.device) else { continue };
+        let time = listed.event.time;
+        let cause = match &listed.event.body {
+            Body::Alarm(alarm) => Some(of_device(alarm.alarm, alarm.active)),
+            Body::Fill(fill) => of_fill(fill.percent),
+            Body::Sighting(sighting) => {
+                let streams = fenlei_wire::vocabulary::Stream::ALL.iter();
+                let mut timings = streams.map(|stream| site.timetable.classify(time, *stream).timing);
+                let open = timings.any(|timing| timing != Timing::OffHours);
+                of_sighting(sighting.what, sighting.confidence, open)
+            }
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            alarms::note(session.connection, (site.key, device.key), cause, time)?;
+        }
+    }
+    Ok(())
+}
+
+/// What nobody says.
+pub(super) async fn look(store: Store, clock: SharedClock, stop: CancellationToken) {
+    let looking = every(LOOK_EVERY, &stop, "alarms", || {
+        let now = clock.now().timestamp_millis();
+        let store = store.clone();
+        async move {
+            let open = store.write(move |session| {
+                alarms::look(session.connection, &session.registry, now)?;
+                alarms::open(session.connection)
+            });
+            let open = open.await?;
+            for kind in Kind::ALL {
+                let count = open.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
+                let labels = [("kind", kind.as_str())];
+                #[expect(clippy::cast_precision_loss, reason = "counts of alarms stay far below 2^53")]
+                metrics::gauge!("fenlei_alarms_open", &labels).set(count as f64);
+            }
+            Ok(())
+        }
+    });
+    looking.await;
+}

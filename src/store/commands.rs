@@ -1,0 +1,270 @@
+//! What devices are told to do, and each step of it: `queued → sent → accepted → displayed`, or `expired`, `refused`,
+//! `failed`.
+//!
+//! A command is planned by its occasion, so that planning again changes nothing; it is sent under one id until its device
+//! answers or it expires, and what the device says comes from the ledger. So a restart at any moment forgets none.
+
+use fenlei_wire::vocabulary::DisplayStatus;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StoreError;
+use crate::domain::projection::Span;
+
+/// How long an answer is waited for before a command is sent again, in milliseconds.
+pub const AGAIN_MS: i64 = 30_000;
+
+/// What a projector is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Display,
+    Clear,
+}
+
+impl Order {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Display => "display",
+            Self::Clear => "clear",
+        }
+    }
+}
+
+/// A command about to be queued.
+#[derive(Clone, Debug)]
+pub struct NewCommand {
+    /// Its key.
+    pub device: i64,
+    pub occasion: String,
+    pub order: Order,
+    pub message: Option<i64>,
+    pub due: i64,
+    pub expires: i64,
+}
+
+/// The occasion of a span of the timeline.
+pub fn planned(span: &Span) -> String {
+    format!("{}/{}", span.message, span.start)
+}
+
+/// Queues a command; one of this occasion that nobody has answered yet only learns until when it holds.
+pub fn queue(connection: &Connection, new: &NewCommand, now: i64) -> Result<(), StoreError> {
+    let mut known =
+        connection.prepare_cached("SELECT number, expires, state FROM command WHERE device = ?1 AND occasion = ?2")?;
+    let known: Option<(i64, i64, String)> =
+        known.query_row((new.device, &new.occasion), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    match known {
+        Some((number, expires, state)) => {
+            if expires != new.expires && rank(&state) < TERMINAL {
+                connection
+                    .prepare_cached("UPDATE command SET expires = ?2 WHERE number = ?1")?
+                    .execute((number, new.expires))?;
+            }
+        }
+        None => {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO command (id, device, occasion, message, type, due, expires, state)
+                 VALUES (lower(hex(randomblob(12))), ?1, ?2, ?3, ?4, ?5, ?6, 'queued')",
+            )?;
+            let kind = new.order.as_str();
+            let number = insert.insert((new.device, &new.occasion, new.message, kind, new.due, new.expires))?;
+            note(connection, number, "queued", now, None)?;
+        }
+    }
+    Ok(())
+}
+
+const TERMINAL: u8 = 3;
+
+/// Steps go forward only.
+fn rank(state: &str) -> u8 {
+    match state {
+        "queued" => 0,
+        "sent" => 1,
+        "accepted" => 2,
+        _ => TERMINAL,
+    }
+}
+
+fn step(connection: &Connection, number: i64, state: &str, at: i64, detail: Option<&str>) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE command SET state = ?2 WHERE number = ?1")?.execute((number, state))?;
+    note(connection, number, state, at, detail)
+}
+
+fn note(connection: &Connection, number: i64, state: &str, at: i64, detail: Option<&str>) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO command_step
+             SELECT ?1, coalesce(max(step), 0) + 1, ?2, ?3, ?4 FROM command_step WHERE command = ?1",
+        )?
+        .execute((number, state, at, detail))?;
+    Ok(())
+}
+
+/// Whether there is a command that nobody has answered for good.
+pub fn any_open(connection: &Connection) -> Result<bool, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM command WHERE state IN ('queued', 'sent', 'accepted'))")?;
+    Ok(select.query_row([], |row| row.get(0))?)
+}
+
+/// A command that nobody has answered for good.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub number: i64,
+    pub occasion: String,
+}
+
+/// The planned commands of a device that may still be sent or withdrawn.
+pub fn planned_and_open(connection: &Connection, device: i64) -> Result<Vec<Open>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT number, occasion FROM command
+         WHERE state IN ('queued', 'sent', 'accepted') AND device = ?1 AND message IS NOT NULL
+           AND occasion NOT LIKE 'resume/%'",
+    )?;
+    let open = select.query_map([device], |row| Ok(Open { number: row.get(0)?, occasion: row.get(1)? }))?;
+    Ok(open.collect::<Result<_, _>>()?)
+}
+
+/// Ends a command before its time: it is never sent again.
+pub fn withdraw(connection: &Connection, number: i64, detail: &str, now: i64) -> Result<(), StoreError> {
+    step(connection, number, "expired", now, Some(detail))
+}
+
+/// Ends what is past its time.
+pub fn expire(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT number FROM command WHERE state IN ('queued', 'sent', 'accepted') AND expires <= ?1")?;
+    let expired = select.query_map([now], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    expired.into_iter().try_for_each(|number| step(connection, number, "expired", now, None))
+}
+
+/// A command to be sent now.
+#[derive(Clone, Debug)]
+pub struct Due {
+    pub number: i64,
+    pub id: String,
+    pub device: i64,
+    pub message: Option<i64>,
+    pub clear: bool,
+    /// What it said when it was sent before.
+    pub text: Option<String>,
+    pub expires: i64,
+}
+
+/// What is to be sent: what is due for the first time, and what was not answered though the device was born again, or
+/// for [`AGAIN_MS`].
+pub fn due(connection: &Connection, now: i64) -> Result<Vec<Due>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT c.number, c.id, c.device, c.message, c.type, c.text, c.expires
+         FROM command c LEFT JOIN device_state s ON s.device = c.device
+         WHERE c.state IN ('queued', 'sent') AND c.due <= ?1 AND c.expires > ?1
+           AND (c.sent IS NULL OR c.sent <= ?1 - ?2 OR c.sent > ?1 OR (s.online = 1 AND s.since > c.sent))
+         ORDER BY c.due, c.number",
+    )?;
+    let due = select.query_map((now, AGAIN_MS), |row| {
+        Ok(Due {
+            number: row.get(0)?,
+            id: row.get(1)?,
+            device: row.get(2)?,
+            message: row.get(3)?,
+            clear: row.get::<_, String>(4)? == Order::Clear.as_str(),
+            text: row.get(5)?,
+            expires: row.get(6)?,
+        })
+    })?;
+    Ok(due.collect::<Result<_, _>>()?)
+}
+
+/// Notes that a command goes out now, saying `text`.
+pub fn sent(connection: &Connection, due: &Due, text: Option<&str>, now: i64) -> Result<(), StoreError> {
+    let first: bool = connection
+        .prepare_cached("SELECT sent IS NULL FROM command WHERE number = ?1")?
+        .query_row([due.number], |row| row.get(0))?;
+    connection
+        .prepare_cached("UPDATE command SET sent = ?2, text = ?3 WHERE number = ?1")?
+        .execute((due.number, now, text))?;
+    if first { step(connection, due.number, "sent", now, None) } else { Ok(()) }
+}
+
+/// What a device said of a command. A step back changes nothing; but what it carried out in time it did, even if its
+/// answer came after the command had expired.
+pub fn answered(
+    connection: &Connection,
+    (device, id): (i64, &str),
+    status: DisplayStatus,
+    at: i64,
+    detail: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT number, state, expires FROM command WHERE id = ?1 AND device = ?2")?;
+    let found: Option<(i64, String, i64)> =
+        select.query_row((id, device), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((number, state, expires)) = found else { return Ok(()) };
+    let (before, after) = (rank(&state), rank(status.as_str()));
+    if before < after || (state == "expired" && at < expires) {
+        step(connection, number, status.as_str(), at, detail)?;
+    }
+    Ok(())
+}
+
+/// The projectors that show this message now, or were told to, each with the end of it.
+pub fn showing(connection: &Connection, message: i64, now: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT device, max(expires) FROM command
+         WHERE message = ?1 AND due <= ?2 AND expires > ?2 AND state IN ('sent', 'accepted', 'displayed')
+         GROUP BY device",
+    )?;
+    let showing = select.query_map((message, now), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(showing.collect::<Result<_, _>>()?)
+}
+
+/// A command with its steps, for people.
+#[derive(Clone, Debug)]
+pub struct Life {
+    pub id: String,
+    pub device: String,
+    pub text: Option<String>,
+    pub due: i64,
+    pub expires: i64,
+    pub state: String,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub state: String,
+    pub at: i64,
+    pub detail: Option<String>,
+}
+
+/// Commands listed of one message, the newest.
+const MAX_LISTED: u32 = 500;
+
+/// The commands of a message, by when they were due.
+pub fn of_message(connection: &Connection, message: i64) -> Result<Vec<Life>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT c.number, c.id, d.id, c.text, c.due, c.expires, c.state
+         FROM command c JOIN device d ON d.key = c.device WHERE c.message = ?1
+         ORDER BY c.due DESC, d.id DESC LIMIT ?2",
+    )?;
+    let mut steps =
+        connection.prepare_cached("SELECT state, at, detail FROM command_step WHERE command = ?1 ORDER BY step")?;
+    let mut rows = select.query((message, MAX_LISTED))?;
+    let mut lives = Vec::new();
+    while let Some(row) = rows.next()? {
+        let steps = steps.query_map([row.get::<_, i64>(0)?], |row| {
+            Ok(Step { state: row.get(0)?, at: row.get(1)?, detail: row.get(2)? })
+        })?;
+        lives.push(Life {
+            id: row.get(1)?,
+            device: row.get(2)?,
+            text: row.get(3)?,
+            due: row.get(4)?,
+            expires: row.get(5)?,
+            state: row.get(6)?,
+            steps: steps.collect::<Result<_, _>>()?,
+        });
+    }
+    lives.reverse();
+    Ok(lives)
+}

@@ -1,0 +1,178 @@
+//! `/alarms`: what was raised, whether it still holds, and who has seen to it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use super::access::{Access, OPERATORS, READERS};
+use super::extract::{Id, Json, Query, rfc3339};
+use super::paging::{List, Page};
+use super::problem::{Problem, ReadProblems, WriteProblems};
+use crate::domain::alarms::{Kind, Severity};
+use crate::store::alarms::{self, Alarm, Filter};
+use crate::store::audit;
+
+/// An alarm: one for each kind and device, however often its cause comes and goes within minutes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alarm)]
+pub(super) struct AlarmView {
+    id: String,
+    kind: Kind,
+    severity: Severity,
+    site: String,
+    device: String,
+    /// `open` or `cleared`: 10 minutes after its cause was gone.
+    state: &'static str,
+    #[schema(format = DateTime)]
+    raised: String,
+    /// When its cause was seen last.
+    #[schema(format = DateTime)]
+    last: String,
+    /// How often its cause came.
+    count: i64,
+    #[schema(format = DateTime)]
+    cleared: Option<String>,
+    #[schema(format = DateTime)]
+    acknowledged: Option<String>,
+    note: Option<String>,
+}
+
+impl From<Alarm> for AlarmView {
+    fn from(alarm: Alarm) -> Self {
+        Self {
+            id: alarm.id.to_string(),
+            kind: alarm.kind,
+            severity: alarm.kind.severity(),
+            site: alarm.site,
+            device: alarm.device,
+            state: if alarm.cleared.is_some() { "cleared" } else { "open" },
+            raised: rfc3339(alarm.raised),
+            last: rfc3339(alarm.last),
+            count: alarm.count,
+            cleared: alarm.cleared.map(rfc3339),
+            acknowledged: alarm.acknowledged.map(rfc3339),
+            note: alarm.note,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum AlarmState {
+    Open,
+    Cleared,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AlarmsQuery {
+    #[param(inline)]
+    state: Option<AlarmState>,
+    #[param(inline)]
+    kind: Option<Kind>,
+    site: Option<String>,
+    device: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// Items on a page: 1 to 1000, 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Lists alarms, the newest first.
+#[utoipa::path(get, path = "/alarms", tag = "alarms", params(AlarmsQuery),
+    responses((status = 200, body = List<AlarmView>), ReadProblems))]
+pub(super) async fn list_alarms(
+    State(app): State<Arc<App>>,
+    access: Access,
+    Query(query): Query<AlarmsQuery>,
+) -> Result<Json<List<AlarmView>>, Problem> {
+    access.may_see(READERS)?;
+    let page = Page::new(query.cursor.as_deref(), query.limit)?;
+    let probe = page.probe();
+    let filter = Filter {
+        before: Some(page.after_row()?).filter(|before| *before > 0),
+        open: query.state.map(|state| matches!(state, AlarmState::Open)),
+        device: query.device,
+        site: query.site,
+        kind: query.kind,
+        limit: probe,
+    };
+    let read = app.store.read(move |connection| {
+        let (mut filter, mut found) = (filter, Vec::new());
+        while found.len() < probe {
+            let some = alarms::list(connection, &filter)?;
+            let Some(last) = some.last().map(|alarm| alarm.id) else { break };
+            filter.before = Some(last);
+            found.extend(some.into_iter().filter(|alarm| access.sees_site(&alarm.site)));
+        }
+        found.truncate(probe);
+        Ok(found)
+    });
+    Ok(Json(page.cut(read.await?, |alarm| alarm.id.to_string()).map(AlarmView::from)))
+}
+
+/// Reads an alarm.
+#[utoipa::path(get, path = "/alarms/{id}", tag = "alarms", params(("id" = String, Path)),
+    responses((status = 200, body = AlarmView), ReadProblems))]
+pub(super) async fn get_alarm(
+    State(app): State<Arc<App>>,
+    access: Access,
+    Id(id): Id,
+) -> Result<Json<AlarmView>, Problem> {
+    access.may_see(READERS)?;
+    let id = row(&id)?;
+    let alarm = app.store.read(move |connection| alarms::get(connection, id)).await?;
+    let alarm = alarm.filter(|alarm| access.sees_site(&alarm.site)).ok_or_else(Problem::not_found)?;
+    Ok(Json(alarm.into()))
+}
+
+/// Who has seen to an alarm, and what they found.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acknowledgement {
+    /// At most 500 bytes.
+    note: Option<String>,
+}
+
+const MAX_NOTE: usize = 500;
+
+/// Says that somebody sees to an alarm. It stays open while its cause holds; acknowledged twice, the first stands.
+#[utoipa::path(post, path = "/alarms/{id}/acknowledge", tag = "alarms", params(("id" = String, Path)),
+    request_body(content = Acknowledgement, description = "May be absent"),
+    responses((status = 200, body = AlarmView), WriteProblems))]
+pub(super) async fn acknowledge(
+    State(app): State<Arc<App>>,
+    access: Access,
+    Id(id): Id,
+    body: axum::body::Bytes,
+) -> Result<Json<AlarmView>, Problem> {
+    access.may_see(READERS)?;
+    let body: Acknowledgement = match body.as_ref() {
+        [] => Acknowledgement::default(),
+        body => serde_json::from_slice(body)
+            .map_err(|_| Problem::bad_request("the body must be {\"note\": a text of at most 500 bytes}, or absent"))?,
+    };
+    if body.note.as_ref().is_some_and(|note| note.len() > MAX_NOTE) {
+        return Err(Problem::bad_request("`note` must be at most 500 bytes"));
+    }
+    let (id, now) = (row(&id)?, app.clock.now().timestamp_millis());
+    let acknowledged = app.store.write(move |session| {
+        let alarm = alarms::get(session.connection, id)?;
+        alarm.filter(|alarm| access.sees_site(&alarm.site)).ok_or_else(Problem::not_found)?;
+        access.may_do(OPERATORS)?;
+        let who = &access.caller.token;
+        alarms::acknowledge(session.connection, id, who, body.note.as_deref(), now)?;
+        audit::note(session.connection, now, who, "alarm.acknowledge", &id.to_string())?;
+        Ok::<_, Problem>(alarms::get(session.connection, id)?.ok_or_else(Problem::not_found)?.into())
+    });
+    Ok(Json(acknowledged.await?))
+}
+
+fn row(id: &str) -> Result<i64, Problem> {
+    id.parse().map_err(|_| Problem::not_found())
+}
