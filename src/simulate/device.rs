@@ -7,10 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fenlei_logic::lid::Lid;
+use fenlei_logic::screen::{Picture, Screen};
 use fenlei_logic::{Action, Input, Millis, RamQueue, Session};
-use fenlei_wire::command::{Command, CommandBody};
+use fenlei_wire::command::{Command, EVENING};
+use fenlei_wire::event::Body;
 use fenlei_wire::time::UnixMillis;
-use fenlei_wire::vocabulary::{Channel, DeviceKind, DisplayStatus, ExecutedStatus};
+use fenlei_wire::vocabulary::{Channel, DeviceKind, DisplayStatus, DoorBy, ExecutedStatus};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
@@ -57,12 +60,16 @@ impl Device {
             due: VecDeque::new(),
             link: None,
             ready: false,
+            lid: Lid::new(),
+            screen: Screen::new(),
             locked_since: None,
+            evening: false,
         };
         let mut occurrences = occurrences.ready_chunks(CHUNK).fuse();
         loop {
+            let change = driver.keep();
             driver.accept();
-            let wake = driver.act();
+            let wake = [driver.act(), change].into_iter().flatten().min();
             if occurrences.is_done() && driver.due.is_empty() && driver.session.waiting() == 0 {
                 break;
             }
@@ -101,8 +108,12 @@ struct Driver<'q> {
     due: VecDeque<Occurrence>,
     link: Option<Link>,
     ready: bool,
-    /// A locked bin takes nothing.
+    lid: Lid,
+    screen: Screen,
+    /// Since when a bin's lid is locked; absent while it is not.
     locked_since: Option<UnixMillis>,
+    /// Whether a projector shows its own message.
+    evening: bool,
 }
 
 impl Driver<'_> {
@@ -144,7 +155,7 @@ impl Driver<'_> {
                 }
                 // Memory is all the storage a simulated device has: it keeps the session itself.
                 Action::Command(command) => self.obey(&command),
-                Action::Configured => {}
+                Action::Configured => self.lid.reconfigured(),
                 Action::Wait { until } => return Some(self.begun + Duration::from_millis(until.0)),
                 Action::Idle => return None,
             }
@@ -188,20 +199,49 @@ impl Driver<'_> {
     fn obey(&mut self, command: &Command) {
         let (id, time): (Arc<str>, _) = (command.id.as_str().into(), self.now());
         let mut answer = |what| self.due.push_front(Occurrence { time, what });
-        match (&command.body, self.device.credential.kind) {
-            (CommandBody::Display { .. } | CommandBody::Clear, DeviceKind::Projector) => {
+        match self.device.credential.kind {
+            DeviceKind::Projector if self.screen.obey(&command.body, time) => {
                 answer(What::Displayed { command: Arc::clone(&id), status: DisplayStatus::Displayed });
                 answer(What::Displayed { command: id, status: DisplayStatus::Accepted });
             }
-            (CommandBody::Lock | CommandBody::Unlock, DeviceKind::Bin) => {
-                answer(What::Executed { command: id, status: ExecutedStatus::Done });
-                self.locked_since = (command.body == CommandBody::Lock).then_some(time);
+            DeviceKind::Projector => answer(What::Displayed { command: id, status: DisplayStatus::Refused }),
+            DeviceKind::Bin => {
+                let done = self.lid.obey(&command.body, self.session.config(), time);
+                let status = if done { ExecutedStatus::Done } else { ExecutedStatus::Refused };
+                answer(What::Executed { command: id, status });
             }
-            (_, DeviceKind::Projector) => answer(What::Displayed { command: id, status: DisplayStatus::Refused }),
-            (_, DeviceKind::Bin) => answer(What::Executed { command: id, status: ExecutedStatus::Refused }),
             // A camera takes no commands and has no event to answer one with.
-            (_, DeviceKind::Camera) => {}
+            DeviceKind::Camera => {}
         }
+    }
+
+    /// Keeps lid and picture to config, orders and time, and says what changed; says when that may be next.
+    fn keep(&mut self) -> Option<Instant> {
+        let (now, config) = (self.now(), self.session.config());
+        let change = match self.device.credential.kind {
+            DeviceKind::Bin => {
+                let position = self.lid.position(config, Some(now));
+                if position.locked != self.locked_since.is_some() {
+                    self.locked_since = position.locked.then_some(now);
+                    let by = if position.ordered { DoorBy::Staff } else { DoorBy::Schedule };
+                    let what = What::Plain(Body::Door { open: !position.locked, by });
+                    self.due.push_back(Occurrence { time: now, what });
+                }
+                self.lid.next_change(config, now)
+            }
+            DeviceKind::Projector => {
+                let evening = matches!(self.screen.picture(config, Some(now)), Picture::Evening(_));
+                if evening && !self.evening {
+                    let what = What::Displayed { command: EVENING.into(), status: DisplayStatus::Displayed };
+                    self.due.push_back(Occurrence { time: now, what });
+                }
+                self.evening = evening;
+                self.screen.next_change(config, now)
+            }
+            DeviceKind::Camera => None,
+        }?;
+        let left = u64::try_from(change.0 - now.0).unwrap_or(0);
+        Some(Instant::now() + Duration::from_millis(left))
     }
 
     fn now(&self) -> UnixMillis {

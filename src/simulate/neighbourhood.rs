@@ -9,7 +9,7 @@ use fenlei_wire::vocabulary::{DeviceKind, Stream};
 
 use crate::domain::registry::{Organization, OrganizationKind, Project, Targets};
 use crate::domain::roster::HouseholdRow;
-use crate::domain::schedule::{DayWindow, Schedule, Timetable, WeeklyWindow};
+use crate::domain::schedule::{DateWindows, DayWindow, Schedule, Timetable, WeeklyWindow};
 use crate::domain::zone::{DEFAULT_ZONE, Tz};
 
 /// The zone of every site in it.
@@ -78,7 +78,13 @@ impl Neighbourhood {
                 estate(today, "yangpu", "杨浦新村", "yangpu-juweihui", "yp", 6, &["yangpu-gate"]),
             ],
             sites: vec![
-                room("xinhua-east", "xinhua", "新华小区东门垃圾箱房", (31.2069, 121.4251), None),
+                room(
+                    "xinhua-east",
+                    "xinhua",
+                    "新华小区东门垃圾箱房",
+                    (31.2069, 121.4251),
+                    Some(open_all_day(today, Schedule::default_hours())),
+                ),
                 room("xinhua-west", "xinhua", "新华小区西门垃圾箱房", (31.2063, 121.4217), Some(with_makeup(today))),
                 room("yangpu-gate", "yangpu", "杨浦新村大门垃圾箱房", (31.2783, 121.5129), None),
             ],
@@ -191,15 +197,32 @@ fn room(
 }
 
 fn with_makeup(today: NaiveDate) -> Schedule {
-    let hour = |hour: u16| Minute::new(hour * 60).unwrap_or(Minute::END_OF_DAY);
     let window = DayWindow { open: hour(20), close: hour(21), streams: None, makeup: true };
     let mut schedule = Schedule::default_hours();
     schedule.weekly.push(WeeklyWindow { days: DaySet::ALL, window });
     Schedule {
         valid_from: today - Days::new(MAKEUP_AGE_DAYS),
         reason: Some("晚归住户较多，经业主代表会议同意，增设误时投放时段".to_owned()),
+        ..open_all_day(today, schedule)
+    }
+}
+
+/// From today on for a week late deposits are allowed at any hour: whenever somebody looks at the demonstration, there is
+/// something to see. At the gate of the other community the lids keep to the hours.
+fn open_all_day(today: NaiveDate, schedule: Schedule) -> Schedule {
+    let late = DayWindow { open: hour(0), close: Minute::END_OF_DAY, streams: None, makeup: true };
+    let windows: Vec<_> = schedule.weekly.iter().map(|weekly| weekly.window.clone()).chain([late]).collect();
+    let dates = today.iter_days().take(7).map(|date| DateWindows { date, windows: windows.clone() }).collect();
+    Schedule {
+        valid_from: today,
+        reason: Some("新设备启用周：全天可误时投放，方便居民熟悉".to_owned()),
+        dates,
         ..schedule
     }
+}
+
+fn hour(hour: u16) -> Minute {
+    Minute::new(hour * 60).unwrap_or(Minute::END_OF_DAY)
 }
 
 fn by_hand() -> Equipment {

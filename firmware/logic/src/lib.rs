@@ -9,8 +9,10 @@
 
 mod backoff;
 mod flights;
+pub mod lid;
 pub mod queue;
 pub mod ram_queue;
+pub mod screen;
 pub mod seen;
 pub mod session;
 

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::limits::{MAX_COMMAND_ID, MAX_TEXT_BYTES, MAX_TIME_BYTES};
 use crate::time::UnixMillis;
 
+/// The command that a projector names when it says that it shows its own message of the evening. No command of the
+/// backend's has this id.
+pub const EVENING: &str = "evening";
+
 /// Content of the `command` channel.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Flat")]
@@ -36,10 +40,16 @@ pub enum CommandBody {
     },
     /// Show nothing (projector).
     Clear,
-    /// Keep the lid shut (bin).
-    Lock,
-    /// Let the schedule rule the lid again (bin).
-    Unlock,
+    /// Keep the lid locked (bin).
+    Lock {
+        /// For how long, whatever the schedule says meanwhile; absent: until the schedule next locks or unlocks it.
+        seconds: Option<u32>,
+    },
+    /// Keep the lid unlocked (bin).
+    Unlock {
+        /// As for [`Lock`](Self::Lock).
+        seconds: Option<u32>,
+    },
 }
 
 impl Command {
@@ -73,8 +83,8 @@ impl TryFrom<Flat> for Command {
                 seconds: flat.seconds.ok_or("a display command needs seconds")?,
             },
             "clear" => CommandBody::Clear,
-            "lock" => CommandBody::Lock,
-            "unlock" => CommandBody::Unlock,
+            "lock" => CommandBody::Lock { seconds: flat.seconds },
+            "unlock" => CommandBody::Unlock { seconds: flat.seconds },
             _ => return Err("unknown type of command"),
         };
         Ok(Self { id: flat.id, expires: flat.expires, body })
@@ -83,19 +93,22 @@ impl TryFrom<Flat> for Command {
 
 impl Serialize for Command {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (name, fields) = match &self.body {
-            CommandBody::Display { .. } => ("display", 5),
-            CommandBody::Clear => ("clear", 3),
-            CommandBody::Lock => ("lock", 3),
-            CommandBody::Unlock => ("unlock", 3),
+        let (name, text, seconds) = match &self.body {
+            CommandBody::Display { text, seconds } => ("display", Some(text), Some(*seconds)),
+            CommandBody::Clear => ("clear", None, None),
+            CommandBody::Lock { seconds } => ("lock", None, *seconds),
+            CommandBody::Unlock { seconds } => ("unlock", None, *seconds),
         };
+        let fields = 3 + usize::from(text.is_some()) + usize::from(seconds.is_some());
         let mut object = serializer.serialize_struct("Command", fields)?;
         object.serialize_field("id", &self.id)?;
         object.serialize_field("expires", &self.expires)?;
         object.serialize_field("type", name)?;
-        if let CommandBody::Display { text, seconds } = &self.body {
+        if let Some(text) = text {
             object.serialize_field("text", text)?;
-            object.serialize_field("seconds", seconds)?;
+        }
+        if let Some(seconds) = seconds {
+            object.serialize_field("seconds", &seconds)?;
         }
         object.end()
     }

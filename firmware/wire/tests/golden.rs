@@ -147,8 +147,10 @@ fn commands(golden: &mut Golden) {
     let display = CommandBody::Display { text, seconds: 3600 };
     golden.both("command_display", &command("m-1", "2026-11-20T20:00:00+08:00", display));
     golden.both("command_clear", &command("m-2", "2026-11-20T20:00:00+08:00", CommandBody::Clear));
-    golden.both("command_lock", &command("c-1", "2026-11-20T12:00:00Z", CommandBody::Lock));
-    golden.both("command_unlock", &command("c-2", "2026-11-20T12:00:00Z", CommandBody::Unlock));
+    golden.both("command_lock", &command("c-1", "2026-11-20T12:00:00Z", CommandBody::Lock { seconds: None }));
+    golden.both("command_unlock", &command("c-2", "2026-11-20T12:00:00Z", CommandBody::Unlock { seconds: None }));
+    let timed = CommandBody::Unlock { seconds: Some(2700) };
+    golden.both("command_unlock_timed", &command("c-3", "2026-11-20T12:45:00Z", timed));
 }
 
 fn configs(golden: &mut Golden) {
