@@ -46,15 +46,20 @@ pub fn config_of(
     evening: &EveningMessage,
     now: DateTime<Utc>,
 ) -> Result<Config, TooMuch> {
-    let streams = device.streams.as_ref().filter(|_| device.kind == DeviceKind::Bin);
-    let streams = streams.map_or(StreamSet::ALL, |streams| streams.iter().copied().collect());
     let evening = (device.kind == DeviceKind::Projector).then(|| Evening {
         text: evening.text.as_str().try_into().unwrap_or_default(),
         start: evening.start,
         seconds: evening.seconds,
     });
+    Ok(Config { evening, ..hours_of(site, device, now)? })
+}
+
+/// The hours alone.
+pub fn hours_of(site: &Site, device: &Device, now: DateTime<Utc>) -> Result<Config, TooMuch> {
+    let streams = device.streams.as_ref().filter(|_| device.kind == DeviceKind::Bin);
+    let streams = streams.map_or(StreamSet::ALL, |streams| streams.iter().copied().collect());
     let schedule = schedule_from(&site.timetable, streams, today(site.zone, now))?;
-    Ok(Config { version: 0, zone: zone_steps(site.zone, now), schedule, evening })
+    Ok(Config { version: 0, zone: zone_steps(site.zone, now), schedule, evening: None })
 }
 
 /// Whether every device of a site could hold this timetable.

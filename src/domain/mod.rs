@@ -10,6 +10,7 @@ pub mod decode;
 pub mod device_config;
 pub mod event;
 pub mod inbound;
+pub mod lids;
 pub mod marks;
 pub mod matching;
 pub mod period;

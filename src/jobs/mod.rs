@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
 use crate::mqtt::Publisher;
-use crate::store::{Store, StoreError, idempotency, quarantine, states};
+use crate::store::{Store, StoreError, commands, idempotency, quarantine, states};
 
 /// How far the online spans may be off after a crash.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -50,6 +50,7 @@ impl Jobs {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| {
                     quarantine::forget_raw(session.connection, now)?;
+                    commands::forget(session.connection, now)?;
                     idempotency::forget(session.connection, now)
                 })
             }),

@@ -1,30 +1,54 @@
-//! What devices are told to do, and each step of it: `queued → sent → accepted → displayed`, or `expired`, `refused`,
-//! `failed`.
+//! What devices are told to do, and each step of it: `queued → sent → accepted → displayed` (a bin's: `queued → sent →
+//! done`), or `expired`, `refused`, `failed`.
 //!
 //! A command is planned by its occasion, so that planning again changes nothing; it is sent under one id until its device
 //! answers or it expires, and what the device says comes from the ledger. So a restart at any moment forgets none.
 
-use fenlei_wire::vocabulary::DisplayStatus;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::StoreError;
+use crate::domain::lids::Lid;
 use crate::domain::projection::Span;
 
 /// How long an answer is waited for before a command is sent again, in milliseconds.
 pub const AGAIN_MS: i64 = 30_000;
 
-/// What a projector is told.
+/// What a device is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     Display,
     Clear,
+    /// Until the next edge of the hours.
+    Lock,
+    Unlock,
+    /// Unlocked until the command expires, whatever the hours say.
+    Open,
 }
 
 impl Order {
+    const ALL: [Self; 5] = [Self::Display, Self::Clear, Self::Lock, Self::Unlock, Self::Open];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Display => "display",
             Self::Clear => "clear",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
+            Self::Open => "open",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        let known = Self::ALL.into_iter().find(|order| order.as_str() == text);
+        known.ok_or(StoreError::Corrupt("an unknown type of command"))
+    }
+
+    /// How a lid is that has carried it out.
+    pub fn lid(self) -> Option<Lid> {
+        match self {
+            Self::Display | Self::Clear => None,
+            Self::Lock => Some(Lid::Locked),
+            Self::Unlock | Self::Open => Some(Lid::Unlocked),
         }
     }
 }
@@ -114,12 +138,11 @@ pub struct Open {
     pub occasion: String,
 }
 
-/// The planned commands of a device that may still be sent or withdrawn.
+/// The commands of a device that were planned and may still be sent or withdrawn.
 pub fn planned_and_open(connection: &Connection, device: i64) -> Result<Vec<Open>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT number, occasion FROM command
-         WHERE state IN ('queued', 'sent', 'accepted') AND device = ?1 AND message IS NOT NULL
-           AND occasion NOT LIKE 'resume/%'",
+         WHERE state IN ('queued', 'sent', 'accepted') AND device = ?1 AND occasion NOT LIKE 'resume/%'",
     )?;
     let open = select.query_map([device], |row| Ok(Open { number: row.get(0)?, occasion: row.get(1)? }))?;
     Ok(open.collect::<Result<_, _>>()?)
@@ -145,7 +168,7 @@ pub struct Due {
     pub id: String,
     pub device: i64,
     pub message: Option<i64>,
-    pub clear: bool,
+    pub order: Order,
     /// What it said when it was sent before.
     pub text: Option<String>,
     pub expires: i64,
@@ -161,18 +184,19 @@ pub fn due(connection: &Connection, now: i64) -> Result<Vec<Due>, StoreError> {
            AND (c.sent IS NULL OR c.sent <= ?1 - ?2 OR c.sent > ?1 OR (s.online = 1 AND s.since > c.sent))
          ORDER BY c.due, c.number",
     )?;
-    let due = select.query_map((now, AGAIN_MS), |row| {
-        Ok(Due {
+    let (mut rows, mut due) = (select.query((now, AGAIN_MS))?, Vec::new());
+    while let Some(row) = rows.next()? {
+        due.push(Due {
             number: row.get(0)?,
             id: row.get(1)?,
             device: row.get(2)?,
             message: row.get(3)?,
-            clear: row.get::<_, String>(4)? == Order::Clear.as_str(),
+            order: Order::parse(&row.get::<_, String>(4)?)?,
             text: row.get(5)?,
             expires: row.get(6)?,
-        })
-    })?;
-    Ok(due.collect::<Result<_, _>>()?)
+        });
+    }
+    Ok(due)
 }
 
 /// Notes that a command goes out now, saying `text`.
@@ -186,23 +210,48 @@ pub fn sent(connection: &Connection, due: &Due, text: Option<&str>, now: i64) ->
     if first { step(connection, due.number, "sent", now, None) } else { Ok(()) }
 }
 
-/// What a device said of a command. A step back changes nothing; but what it carried out in time it did, even if its
-/// answer came after the command had expired.
+/// A command that a device spoke of.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    pub order: Order,
+    pub message: Option<i64>,
+    pub expires: i64,
+}
+
+/// What a device said of a command, if that is one of its own. A step back changes nothing; but what it carried out in time
+/// it did, even if its answer came after the command had expired.
 pub fn answered(
     connection: &Connection,
     (device, id): (i64, &str),
-    status: DisplayStatus,
+    status: &str,
     at: i64,
     detail: Option<&str>,
-) -> Result<(), StoreError> {
-    let mut select =
-        connection.prepare_cached("SELECT number, state, expires FROM command WHERE id = ?1 AND device = ?2")?;
-    let found: Option<(i64, String, i64)> =
-        select.query_row((id, device), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-    let Some((number, state, expires)) = found else { return Ok(()) };
-    let (before, after) = (rank(&state), rank(status.as_str()));
+) -> Result<Option<Answered>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT number, state, expires, type, message FROM command WHERE id = ?1 AND device = ?2")?;
+    type Row = (i64, String, i64, String, Option<i64>);
+    let found: Option<Row> = select
+        .query_row((id, device), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .optional()?;
+    let Some((number, state, expires, order, message)) = found else { return Ok(None) };
+    let (before, after) = (rank(&state), rank(status));
     if before < after || (state == "expired" && at < expires) {
-        step(connection, number, status.as_str(), at, detail)?;
+        step(connection, number, status, at, detail)?;
+    }
+    Ok(Some(Answered { order: Order::parse(&order)?, message, expires }))
+}
+
+/// How long what a lid was told is kept, in milliseconds.
+const LIDS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
+/// Forgets what lids were told long ago: several commands a bin and day, of which the door events remain.
+pub fn forget(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM command_step WHERE command IN
+             (SELECT number FROM command WHERE due < ?1 AND type IN ('lock', 'unlock', 'open'))",
+        "DELETE FROM command WHERE due < ?1 AND type IN ('lock', 'unlock', 'open')",
+    ] {
+        connection.prepare_cached(sql)?.execute([now - LIDS_KEPT_MS])?;
     }
     Ok(())
 }
@@ -242,14 +291,23 @@ const MAX_LISTED: u32 = 500;
 
 /// The commands of a message, by when they were due.
 pub fn of_message(connection: &Connection, message: i64) -> Result<Vec<Life>, StoreError> {
-    let mut select = connection.prepare_cached(
+    lives(connection, "c.message = ?1", &message)
+}
+
+/// The commands of an occasion that several devices share.
+pub fn of_occasion(connection: &Connection, occasion: &str) -> Result<Vec<Life>, StoreError> {
+    lives(connection, "c.occasion = ?1", &occasion)
+}
+
+fn lives(connection: &Connection, which: &str, value: &dyn ToSql) -> Result<Vec<Life>, StoreError> {
+    let mut select = connection.prepare_cached(&format!(
         "SELECT c.number, c.id, d.id, c.text, c.due, c.expires, c.state
-         FROM command c JOIN device d ON d.key = c.device WHERE c.message = ?1
-         ORDER BY c.due DESC, d.id DESC LIMIT ?2",
-    )?;
+         FROM command c JOIN device d ON d.key = c.device WHERE {which}
+         ORDER BY c.due DESC, d.id DESC LIMIT ?2"
+    ))?;
     let mut steps =
         connection.prepare_cached("SELECT state, at, detail FROM command_step WHERE command = ?1 ORDER BY step")?;
-    let mut rows = select.query((message, MAX_LISTED))?;
+    let mut rows = select.query((value, MAX_LISTED))?;
     let mut lives = Vec::new();
     while let Some(row) = rows.next()? {
         let steps = steps.query_map([row.get::<_, i64>(0)?], |row| {

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_device_configs.sql"),
     include_str!("migrations/0005_commands.sql"),
     include_str!("migrations/0006_alarms.sql"),
+    include_str!("migrations/0007_lids.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
 use fenlei_wire::vocabulary::{DeviceKind, Stream};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use super::access::{Access, OPERATORS, READERS};
 use super::configs::ConfigView;
 use super::etag::{Edited, IfMatch, Tagged};
 use super::extract::{Id, Json, Query, check_text, rfc3339};
+use super::lids::LidView;
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::resource::{self, Resource};
@@ -75,6 +77,10 @@ pub(super) struct DeviceView {
     boot: Option<u32>,
     firmware: Option<String>,
     config: ConfigView,
+    /// Of a bin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    lid: Option<LidView>,
     /// When an event of it came last.
     #[schema(format = DateTime)]
     last_received: Option<String>,
@@ -92,7 +98,12 @@ pub(super) struct DeviceView {
 }
 
 impl DeviceView {
-    fn read(connection: &Connection, registry: &Registry, device: &Device) -> Result<Self, StoreError> {
+    fn read(
+        connection: &Connection,
+        registry: &Registry,
+        device: &Device,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
         let status = fleet::status(connection, device)?;
         Ok(Self {
             registration: Registration::of(device),
@@ -101,6 +112,7 @@ impl DeviceView {
             boot: status.boot,
             firmware: status.firmware,
             config: ConfigView::read(connection, registry, device, status.config)?,
+            lid: LidView::read(connection, registry, device, now)?,
             last_received: status.received.map(rfc3339),
             gaps: status.gaps,
             missing: status.missing,
@@ -173,9 +185,10 @@ pub(super) async fn list_devices(
         })
     };
     let ids = resource::ids::<Devices>(&access, &page, wanted)?;
+    let now = app.clock.now();
     let devices: Vec<Device> = ids.filter_map(|id| registry.devices.get(id).cloned()).collect();
     let read = app.store.read(move |connection| {
-        devices.iter().map(|device| DeviceView::read(connection, &registry, device)).collect::<Result<Vec<_>, _>>()
+        devices.iter().map(|device| DeviceView::read(connection, &registry, device, now)).collect::<Result<Vec<_>, _>>()
     });
     Ok(Json(page.cut(read.await?, |device| device.registration.id.clone())))
 }
@@ -190,8 +203,8 @@ pub(super) async fn get_device(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let edited = Edited::of(&resource::get::<Devices>(&access, &id)?);
     let device = access.device(&id)?.clone();
-    let registry = Arc::clone(&access.registry);
-    let body = app.store.read(move |connection| DeviceView::read(connection, &registry, &device)).await?;
+    let (registry, now) = (Arc::clone(&access.registry), app.clock.now());
+    let body = app.store.read(move |connection| DeviceView::read(connection, &registry, &device, now)).await?;
     Ok(Tagged { edited, body })
 }
 
@@ -232,9 +245,9 @@ pub(super) async fn put_device(
         Ok(())
     });
     let (status, _) = put.await?;
-    let registry = app.store.registry();
+    let (registry, now) = (app.store.registry(), app.clock.now());
     let device = registry.devices.get(&id).cloned().ok_or_else(Problem::not_found)?;
-    let device = app.store.read(move |connection| DeviceView::read(connection, &registry, &device)).await?;
+    let device = app.store.read(move |connection| DeviceView::read(connection, &registry, &device, now)).await?;
     let secret = (status == StatusCode::CREATED).then_some(secret);
     Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(DevicePut { device, secret })))
 }

@@ -36,7 +36,7 @@ pub(super) struct ParticipationQuery {
     period: Option<Period>,
 }
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Clone, Copy, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SpanQuery {
@@ -49,6 +49,10 @@ pub(super) struct SpanQuery {
 }
 
 impl SpanQuery {
+    pub(super) fn new(from: Option<Date>, to: Option<Date>) -> Self {
+        Self { from, to }
+    }
+
     pub(super) fn span(self, today: NaiveDate) -> Result<Span, Problem> {
         span(self.from, self.to, today)
     }

@@ -133,9 +133,9 @@ pub(super) struct MessageView {
     commands: Vec<CommandView>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Command)]
-struct CommandView {
+pub(super) struct CommandView {
     id: String,
     device: String,
     /// As it was sent; null until then.
@@ -144,12 +144,12 @@ struct CommandView {
     due: String,
     #[schema(format = DateTime)]
     expires: String,
-    /// `queued`, `sent`, `accepted`, `displayed`, `expired`, `refused` or `failed`.
+    /// `queued`, `sent`, `accepted`, `displayed` (of a bin `done`), `expired`, `refused` or `failed`.
     state: String,
     steps: Vec<StepView>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CommandStep)]
 struct StepView {
     state: String,

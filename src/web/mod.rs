@@ -9,6 +9,7 @@ mod alarms;
 mod communities;
 mod configs;
 mod devices;
+mod displays;
 mod etag;
 mod events;
 mod explain;
@@ -16,8 +17,10 @@ mod extract;
 mod figures;
 mod households;
 mod layers;
+mod lids;
 mod messages;
 mod notes;
+mod openings;
 mod organizations;
 mod outside;
 mod paging;
@@ -116,6 +119,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sites::get_site, sites::put_site, sites::delete_site))
         .routes(routes!(schedules::get_schedule, schedules::put_schedule))
         .routes(routes!(what_if::what_if))
+        .routes(routes!(openings::list_openings, openings::post_opening))
+        .routes(routes!(openings::delete_opening))
         .routes(routes!(figures::hours))
         .routes(routes!(notes::note))
         .routes(routes!(devices::list_devices))
@@ -128,6 +133,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(messages::list_messages, messages::post_message))
         .routes(routes!(messages::get_message, messages::delete_message))
+        .routes(routes!(displays::get_displays))
         .routes(routes!(events::list_events))
         .routes(routes!(stream::stream))
         .routes(routes!(quarantine::list_quarantine))

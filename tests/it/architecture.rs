@@ -32,6 +32,7 @@ const DOMAIN_CRATES: &[&str] = &[
     "chrono_tz",
     "core",
     "crate",
+    "fenlei_logic", // what a device does by itself, as the firmware does it: pure too
     "fenlei_wire",
     "heapless",
     "hmac",

@@ -11,6 +11,7 @@ mod crash;
 mod credentials;
 mod demo;
 mod intake;
+mod lids;
 mod mosquitto;
 mod mqtt;
 mod projectors;

@@ -4,4 +4,5 @@ mod brokers;
 mod campaigns;
 mod configs;
 pub(crate) mod line;
+mod proof;
 mod requests;

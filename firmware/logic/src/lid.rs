@@ -99,14 +99,16 @@ impl Lid {
     }
 }
 
-/// Whether the schedule locks the lid now. The backend sends a bin the windows of its own streams only.
-fn scheduled(config: &Config, now: UnixMillis) -> bool {
+/// Whether the schedule locks the lid at this instant. The backend sends a bin the windows of its own streams only.
+#[must_use]
+pub fn scheduled(config: &Config, now: UnixMillis) -> bool {
     let (windows, minute) = config.windows_at(now);
     !windows.iter().any(|window| window.contains(minute))
 }
 
-/// When the schedule next locks or unlocks the lid.
-fn scheduled_change(config: &Config, now: UnixMillis) -> Option<UnixMillis> {
+/// When the schedule next locks or unlocks the lid; `None`: not within eight days.
+#[must_use]
+pub fn scheduled_change(config: &Config, now: UnixMillis) -> Option<UnixMillis> {
     let before = scheduled(config, now);
     let mut at = now;
     while at.0 - now.0 < AHEAD {

@@ -16,7 +16,7 @@ CREATE TABLE command (
     device   INTEGER NOT NULL,
     occasion TEXT NOT NULL,         -- names it once for its device, however often it is planned
     message  INTEGER,
-    type     TEXT NOT NULL,         -- display, clear
+    type     TEXT NOT NULL,         -- display, clear, lock, unlock, open
     text     TEXT,                  -- as it was sent; absent until then
     due      INTEGER NOT NULL,
     expires  INTEGER NOT NULL,
@@ -26,6 +26,7 @@ CREATE TABLE command (
 ) STRICT;
 CREATE INDEX command_open ON command (due) WHERE state IN ('queued', 'sent', 'accepted');
 CREATE INDEX command_message ON command (message);
+CREATE INDEX command_occasion ON command (occasion);
 
 -- Each step of a command's life.
 CREATE TABLE command_step (

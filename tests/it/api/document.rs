@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::api::{Api, send};
 
 /// What the public contract promises of this part of the API.
-const PROMISED: [&str; 46] = [
+const PROMISED: &[&str] = &[
     "GET /organizations",
     "GET /organizations/{id}",
     "PUT /organizations/{id}",
@@ -27,6 +27,9 @@ const PROMISED: [&str; 46] = [
     "GET /sites/{id}/hours",
     "POST /sites/{id}/schedule/what-if",
     "POST /sites/{id}/deposits",
+    "GET /sites/{id}/openings",
+    "POST /sites/{id}/openings",
+    "DELETE /sites/{id}/openings/{opening}",
     "GET /devices",
     "GET /devices/{id}",
     "PUT /devices/{id}",
@@ -43,6 +46,7 @@ const PROMISED: [&str; 46] = [
     "POST /projectors/messages",
     "GET /projectors/messages/{id}",
     "DELETE /projectors/messages/{id}",
+    "GET /projectors/displays",
     "GET /quarantine",
     "DELETE /quarantine/{id}",
     "POST /quarantine/{id}/retry",

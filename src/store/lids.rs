@@ -1,0 +1,152 @@
+//! The lids of bins: how they are, how they are to be, and the commands by which both come together.
+//!
+//! A bin keeps its hours by itself. The commands at the edges are for those whose clock or config is not what it should be,
+//! so they are sent for a few minutes only: a bin that is reached later has long done it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use fenlei_wire::config::Config;
+use fenlei_wire::vocabulary::{DeviceKind, DoorBy};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StoreError;
+use super::commands::{self, NewCommand, Order};
+use super::openings::{self, Opening};
+use crate::domain::device_config::hours_of;
+use crate::domain::event::Door;
+use crate::domain::lids::{Held, Hours, Lid};
+use crate::domain::registry::{Device, Registry, Site};
+
+/// How far ahead edges are queued, in milliseconds.
+const AHEAD_MS: i64 = 2 * 60_000;
+/// How long after an edge its command is still sent, in milliseconds.
+const LATE_MS: i64 = 10 * 60_000;
+
+/// What lids are to be told at the edges of their hours and by openings.
+#[derive(Debug, Default)]
+pub struct Plan {
+    commands: Vec<NewCommand>,
+    withdrawn: Vec<i64>,
+}
+
+impl Plan {
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.withdrawn.is_empty()
+    }
+}
+
+/// Plans for the bins of all sites, or of one (its key). Only reads, so that it may run beside the writer.
+pub fn plan(
+    connection: &Connection,
+    registry: &Registry,
+    only: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<Plan, StoreError> {
+    let millis = now.timestamp_millis();
+    let openings = openings::since(connection, millis - LATE_MS)?;
+    let (mut plan, mut known) = (Plan::default(), HashMap::new());
+    for (device, site) in bins(registry).filter(|(_, site)| only.is_none_or(|only| site.key == only)) {
+        // Bins of a site differ at most by their streams.
+        let config = known.entry((site.key, &device.streams)).or_insert_with(|| hours_of(site, device, now).ok());
+        let Some(config) = config else { continue };
+        let of_site: Vec<_> = openings.iter().filter(|opening| opening.site == site.key).collect();
+        let planned = commands_of(device, config, &of_site, millis);
+        for open in commands::planned_and_open(connection, device.key)? {
+            if !planned.iter().any(|command| command.occasion == open.occasion) {
+                plan.withdrawn.push(open.number);
+            }
+        }
+        plan.commands.extend(planned.into_iter().filter(|command| command.expires > millis));
+    }
+    Ok(plan)
+}
+
+fn commands_of(device: &Device, config: &Config, openings: &[&Opening], now: i64) -> Vec<NewCommand> {
+    let held: Vec<_> = openings.iter().map(|opening| Held { from: opening.start, until: opening.until }).collect();
+    let hours = Hours { config, held: &held };
+    let command =
+        |occasion, order, due, expires| NewCommand { device: device.key, occasion, order, message: None, due, expires };
+    let opened = openings.iter().filter(|opening| opening.until > now);
+    let opened = opened.map(|opening| command(opening.occasion(), Order::Open, opening.start, opening.until));
+    // That a site is opened its opening says.
+    let edges = hours.edges(now - LATE_MS, now + AHEAD_MS).into_iter();
+    let edges = edges.filter(|edge| held.iter().all(|held| held.from != edge.at)).map(|edge| {
+        let (order, name) = if edge.lid.is_locked() { (Order::Lock, "lock") } else { (Order::Unlock, "unlock") };
+        let next = hours.next_edge(edge.at).map_or(i64::MAX, |next| next.at);
+        command(format!("edge/{}/{name}", edge.at), order, edge.at, next.min(edge.at + LATE_MS))
+    });
+    opened.chain(edges).collect()
+}
+
+/// Queues and withdraws what was planned.
+pub fn apply(connection: &Connection, plan: &Plan, now: i64) -> Result<(), StoreError> {
+    for number in &plan.withdrawn {
+        commands::withdraw(connection, *number, "by the hours of its site it is no longer to be so", now)?;
+    }
+    plan.commands.iter().try_for_each(|command| commands::queue(connection, command, now))
+}
+
+fn bins(registry: &Registry) -> impl Iterator<Item = (&Device, &Site)> {
+    let bins = registry.devices.values().filter(|device| device.kind == DeviceKind::Bin);
+    bins.filter_map(|device| Some((device, registry.sites.get(&device.site)?)))
+}
+
+/// Takes in what a door event says of the lid. A resident who opens it shows that it is not locked; one who closes it shows
+/// nothing.
+pub fn door(connection: &Connection, device: i64, door: &Door, at: i64) -> Result<(), StoreError> {
+    match (door.by, door.open) {
+        (DoorBy::Resident, false) => Ok(()),
+        (_, open) => report(connection, device, Lid::from_locked(!open), at),
+    }
+}
+
+/// Takes in how a lid is since `at`, unless something later is known.
+pub fn report(connection: &Connection, device: i64, lid: Lid, at: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO lid VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET
+                 since = CASE WHEN locked = excluded.locked THEN min(since, excluded.since) ELSE excluded.since END,
+                 locked = excluded.locked
+             WHERE excluded.since >= since",
+        )?
+        .execute((device, lid.is_locked(), at))?;
+    Ok(())
+}
+
+/// How a lid stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// By its hours and openings.
+    pub expected: Lid,
+    /// As it says, and since when.
+    pub reported: Option<(Lid, i64)>,
+    /// `None`: it has not said, or has a moment left to follow.
+    pub follows: Option<bool>,
+    /// When it is to change next.
+    pub next: Option<i64>,
+}
+
+/// How the lid of a bin stands; `None`: its hours are more than a device holds.
+pub fn standing(
+    connection: &Connection,
+    site: &Site,
+    bin: &Device,
+    now: DateTime<Utc>,
+) -> Result<Option<Standing>, StoreError> {
+    let Ok(config) = hours_of(site, bin, now) else { return Ok(None) };
+    let now = now.timestamp_millis();
+    let openings = openings::since(connection, now - LATE_MS)?;
+    let of_site = openings.iter().filter(|opening| opening.site == site.key);
+    let held: Vec<_> = of_site.map(|opening| Held { from: opening.start, until: opening.until }).collect();
+    let hours = Hours { config: &config, held: &held };
+    let mut select = connection.prepare_cached("SELECT locked, since FROM lid WHERE device = ?1")?;
+    let reported: Option<(bool, i64)> = select.query_row([bin.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let reported = reported.map(|(locked, since)| (Lid::from_locked(locked), since));
+    Ok(Some(Standing {
+        expected: hours.expected(now),
+        reported,
+        follows: reported.and_then(|(lid, _)| hours.follows(lid, now)),
+        next: hours.next_edge(now).map(|edge| edge.at),
+    }))
+}

@@ -1,0 +1,88 @@
+//! What a bin says of its lid, held against what is expected of it.
+
+use chrono::TimeDelta;
+use fenlei::clock::Clock;
+use serde_json::{Value, json};
+
+use crate::projectors::line::Line;
+use crate::support::api::Api;
+
+struct Bin {
+    api: Api,
+    seq: u64,
+    _line: Line,
+}
+
+impl Bin {
+    async fn start() -> Self {
+        let api = Api::with_registry().await;
+        let line = Line::start(&api);
+        Self { api, seq: 0, _line: line }
+    }
+
+    async fn door(&mut self, open: bool, by: &str) {
+        self.seq += 1;
+        let event = json!({"boot": 1, "seq": self.seq, "time": self.api.clock.now().to_rfc3339(), "type": "door",
+                           "open": open, "by": by});
+        self.api.publish("gate/bin/bin-1", event).await.unwrap();
+    }
+
+    fn wait(&self, seconds: i64) {
+        self.api.clock.set(self.api.clock.now() + TimeDelta::seconds(seconds));
+    }
+
+    /// Comes back with the lid once it is as wanted.
+    async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let looking = async {
+            loop {
+                let lid = self.api.get("devices/bin-1").await.body["lid"].clone();
+                if wanted(&lid) {
+                    return lid;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), looking).await.expect("it is so in the end")
+    }
+}
+
+#[tokio::test]
+async fn a_bin_that_does_not_follow_is_shown() {
+    let mut bin = Bin::start().await;
+    let unknown = bin.until(|_| true).await;
+    assert_eq!(
+        unknown,
+        json!({"expected": "locked", "reported": null, "since": null, "follows": null, "next": "2026-11-23T09:00:00.000Z"})
+    );
+    bin.door(false, "schedule").await;
+    let locked = bin.until(|lid| lid["follows"] == true).await;
+    assert_eq!((&locked["reported"], &locked["since"]), (&json!("locked"), &json!("2026-11-23T04:00:00.000Z")));
+    // A resident who gets in shows that it is not locked, whatever it said; closing it behind them shows nothing.
+    bin.wait(60);
+    bin.door(true, "resident").await;
+    bin.until(|lid| lid["reported"] == "unlocked" && lid["follows"] == false).await;
+    bin.door(false, "resident").await;
+    bin.door(false, "staff").await;
+    bin.until(|lid| lid["reported"] == "locked").await;
+    // At 17:00 it has a minute to follow.
+    bin.api.clock.set("2026-11-23T17:00:59+08:00".parse().unwrap());
+    bin.until(|lid| lid["expected"] == "unlocked" && lid["follows"].is_null()).await;
+    bin.wait(1);
+    bin.until(|lid| lid["follows"] == false).await;
+    bin.door(true, "schedule").await;
+    bin.until(|lid| lid["follows"] == true).await;
+}
+
+#[tokio::test]
+async fn words_that_come_late_do_not_undo_later_ones() {
+    let mut bin = Bin::start().await;
+    bin.door(true, "staff").await;
+    bin.until(|lid| lid["reported"] == "unlocked").await;
+    bin.wait(-600);
+    bin.door(false, "schedule").await;
+    bin.wait(1200);
+    bin.door(true, "staff").await;
+    // The second of the two later words was taken in after the late one.
+    let lid = bin.until(|lid| lid["reported"] == "unlocked").await;
+    assert_eq!(lid["since"], "2026-11-23T04:00:00.000Z");
+}
