@@ -53,10 +53,6 @@ const PROMISED: &[&str] = &[
     "GET /events",
     "GET /stream",
     "GET /openapi.json",
-    "GET /healthz",
-    "GET /readyz",
-    "GET /metrics",
-    "GET /",
 ];
 
 #[tokio::test]
@@ -69,7 +65,7 @@ async fn the_document_is_openapi_3_1_and_complete() {
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     let paths = document["paths"].as_object().unwrap();
-    for promised in &PROMISED[..42] {
+    for promised in PROMISED {
         let (method, path) = promised.split_once(' ').unwrap();
         let operation = &paths[&format!("/api/v1{path}")][method.to_lowercase()];
         let answers = operation["responses"].as_object().unwrap_or_else(|| panic!("{promised} is not documented"));
@@ -81,7 +77,7 @@ async fn the_document_is_openapi_3_1_and_complete() {
     }
     let mut ids: Vec<_> = operations(&document).map(|(_, _, operation)| operation["operationId"].clone()).collect();
     let all = ids.len();
-    assert_eq!(all, 42, "an operation is documented that this test does not know");
+    assert_eq!(all, PROMISED.len(), "an operation is documented that this test does not know");
     ids.sort_by_key(Value::to_string);
     ids.dedup();
     assert_eq!(ids.len(), all, "operation ids are unique");
