@@ -32,7 +32,7 @@ pub(super) async fn run(
     let mut connection = publisher.connection();
     let mut told = None;
     loop {
-        let (registry, now, connections) = (store.registry(), clock.now(), *connection.borrow_and_update());
+        let (registry, now, connections) = (store.registry(), clock.now(), connection.number());
         let seen = (registry.revision, now.timestamp().div_euclid(CALENDAR_SECONDS), connections);
         if connections.is_some() && told != Some(seen) {
             let everything = told.is_none_or(|(_, _, before)| before != connections);
@@ -43,7 +43,7 @@ pub(super) async fn run(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = connection.changed() => {}
+            () = connection.changed() => {}
             () = stop.cancelled() => return,
         }
     }

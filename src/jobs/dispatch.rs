@@ -67,13 +67,13 @@ fn shown(connection: &Connection, device: i64, display: &Display, at: i64) -> Re
 
 /// Runs until `stop`. While no broker is reached nothing is sent, and what expires meanwhile never is.
 pub(super) async fn run(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
-    let connection = publisher.connection();
+    let mut connection = publisher.connection();
     let mut planned = None;
     loop {
         if let Err(error) = plan_lids(&store, clock.now(), &mut planned).await {
             tracing::warn!(%error, "lids could not be planned for; they will be, and keep their hours by themselves");
         }
-        let reached = connection.borrow().is_some();
+        let reached = connection.number().is_some();
         match look(&store, clock.now(), reached).await {
             Ok(outgoing) => {
                 for message in outgoing {

@@ -46,6 +46,29 @@ pub struct Lifetime {
     pub seconds: u32,
 }
 
+/// The connection to the broker, as it comes and goes; the embedded broker is always there.
+#[derive(Clone, Debug)]
+pub struct Connection(Option<watch::Receiver<Option<u64>>>);
+
+impl Connection {
+    /// Its number, while there is one. Another number: a broker that may know nothing of what was published before.
+    pub fn number(&mut self) -> Option<u64> {
+        self.0.as_mut().map_or(Some(1), |numbers| *numbers.borrow_and_update())
+    }
+
+    /// Comes back when it is another, or gone.
+    pub async fn changed(&mut self) {
+        let changed = match &mut self.0 {
+            Some(numbers) => numbers.changed().await.is_ok(),
+            None => false,
+        };
+        // Where nothing can change any more this never comes back: a loop that waits for it must not spin.
+        if !changed {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Publishes to devices, whichever broker there is.
 #[derive(Clone, Debug)]
 pub enum Publisher {
@@ -64,12 +87,10 @@ impl Publisher {
         }
     }
 
-    /// The number of the connection to the broker, while there is one. Another number: a broker that may know nothing
-    /// of what was published before.
-    pub fn connection(&self) -> watch::Receiver<Option<u64>> {
+    pub fn connection(&self) -> Connection {
         match self {
-            Self::Embedded(_) => watch::channel(Some(1)).1,
-            Self::External(_, connections) => connections.clone(),
+            Self::Embedded(_) => Connection(None),
+            Self::External(_, connections) => Connection(Some(connections.clone())),
         }
     }
 
@@ -78,5 +99,25 @@ impl Publisher {
         if let Self::Embedded(router) = self {
             router.disconnect(device).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_change_that_cannot_come_waits() {
+        let mut embedded = Connection(None);
+        assert_eq!((embedded.number(), embedded.changed().now_or_never()), (Some(1), None));
+        let (sender, receiver) = watch::channel(None);
+        let mut external = Connection(Some(receiver));
+        assert_eq!((external.number(), external.changed().now_or_never()), (None, None));
+        sender.send_replace(Some(2));
+        assert_eq!((external.changed().now_or_never(), external.number()), (Some(()), Some(2)));
+        drop(sender);
+        assert_eq!(external.changed().now_or_never(), None);
     }
 }

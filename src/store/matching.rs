@@ -125,31 +125,33 @@ pub fn apply(
     judgement: Judgement,
     row: i64,
 ) -> Result<bool, StoreError> {
-    let mut update = connection.prepare_cached(match judgement.by {
-        Judge::Camera => {
-            "UPDATE ledger SET camera = ?2 WHERE id = ?1 AND camera IS NULL AND timing IS NOT NULL
-             RETURNING time, stream, grams, card, volunteer, NULL, verdict"
-        }
-        Judge::Volunteer => {
-            "UPDATE ledger SET volunteer = ?2 WHERE id = ?1 AND volunteer IS NULL AND timing IS NOT NULL
-             RETURNING time, stream, grams, card, NULL, camera, verdict"
-        }
-    })?;
+    // Not an UPDATE with RETURNING: that goes by a table of its own for each row.
+    let mut select = connection.prepare_cached(
+        "SELECT time, stream, grams, card, volunteer, camera, verdict FROM ledger WHERE id = ?1 AND timing IS NOT NULL",
+    )?;
     type Row = (i64, u8, u32, Option<i64>, [Option<u8>; 3]);
-    let judged: Option<Row> = update
-        .query_row((row, judgement.verdict.code()), |row| {
+    let deposit: Option<Row> = select
+        .query_row([row], |row| {
             let verdicts = [row.get(4)?, row.get(5)?, row.get(6)?];
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, verdicts))
         })
         .optional()?;
-    let Some((time, stream, grams, card, [volunteer, camera, bin])) = judged else { return Ok(false) };
-    connection.prepare_cached("INSERT INTO judged VALUES (?1, ?2)")?.execute((judgement.id, row))?;
+    let Some((time, stream, grams, card, [volunteer, camera, bin])) = deposit else { return Ok(false) };
     let code = Some(judgement.verdict.code());
-    let before = ledger::standing(volunteer, camera, bin)?;
-    let after = match judgement.by {
-        Judge::Camera => ledger::standing(volunteer, code, bin)?,
-        Judge::Volunteer => ledger::standing(code, camera, bin)?,
+    let (given, sql, after) = match judgement.by {
+        Judge::Camera => {
+            (camera, "UPDATE ledger SET camera = ?2 WHERE id = ?1", ledger::standing(volunteer, code, bin)?)
+        }
+        Judge::Volunteer => {
+            (volunteer, "UPDATE ledger SET volunteer = ?2 WHERE id = ?1", ledger::standing(code, camera, bin)?)
+        }
     };
+    if given.is_some() {
+        return Ok(false);
+    }
+    connection.prepare_cached(sql)?.execute((row, code))?;
+    connection.prepare_cached("INSERT INTO judged VALUES (?1, ?2)")?.execute((judgement.id, row))?;
+    let before = ledger::standing(volunteer, camera, bin)?;
     if before != after {
         let stream = ledger::stream(stream)?;
         let counted = Counted {

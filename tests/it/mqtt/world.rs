@@ -91,6 +91,25 @@ impl World {
         rows.unwrap().collect::<Result<_, _>>().unwrap()
     }
 
+    /// `kill -9` of the broker, which may be part of the backend.
+    pub fn lose_broker(&mut self) {
+        match &mut self.mosquitto {
+            Some(mosquitto) => mosquitto.kill(),
+            None => assert!(self.backend.kill()),
+        }
+    }
+
+    /// The broker comes back; the backend, if it had gone with it, is ready again.
+    pub async fn regain_broker(&mut self) {
+        match &mut self.mosquitto {
+            Some(mosquitto) => mosquitto.start_again(),
+            None => {
+                self.backend.start_again();
+                self.backend.ready().await;
+            }
+        }
+    }
+
     pub async fn get(&self, path: &str) -> Value {
         self.backend.get(&self.token, path).await
     }
