@@ -74,7 +74,8 @@ struct Live<'a> {
 impl<'a> Live<'a> {
     fn new(neighbourhood: &'a Neighbourhood, seed: u64) -> Self {
         let mut habits = habits(neighbourhood, seed);
-        habits.retain(|habit| habit.begins.is_some() || habit.off_hours > 0.0);
+        // Whoever never took part does not begin now: that figure is left to the hand of whoever looks.
+        habits.retain(|habit| habit.begins.is_some());
         let devices: Vec<_> = neighbourhood.simulated().collect();
         let apart = HEARTBEAT_EVERY / devices.len().max(1) as u64;
         let heartbeats = (0..).zip(devices).map(|(index, device)| (index * apart, Task::Heartbeat(device.id)));
