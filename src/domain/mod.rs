@@ -15,6 +15,7 @@ pub mod marks;
 pub mod matching;
 pub mod period;
 pub mod projection;
+pub mod published;
 pub mod quarantine;
 pub mod refusal;
 pub mod registry;

@@ -1,19 +1,17 @@
-//! The figures that may stand in a projector's message. They are public: where a count or its complement is under 5,
-//! nothing is told.
+//! The figures that may stand in a projector's message. They are public, so they are told as [`crate::domain::published`] has it.
 
 use chrono::{DateTime, Datelike, Days, Utc};
 use rusqlite::Connection;
 
 use super::{StoreError, figures};
 use crate::domain::period::Span;
+use crate::domain::published::{Share, count, share};
 use crate::domain::registry::{Registry, Site};
 use crate::domain::statistics::Participation;
 use crate::domain::zone::today;
 
 /// What stands where nothing is told.
 const WITHHELD: &str = "—";
-/// The least count that is told, and the least that may be missing to a whole.
-const LEAST: u64 = 5;
 
 /// What the placeholders of a text stand for at a site.
 #[derive(Clone, Debug)]
@@ -51,45 +49,21 @@ impl Fillings {
     /// What a placeholder stands for: rates in whole percent.
     pub fn value(&self, name: &str) -> String {
         let figures = self.figures.as_ref();
+        let took_part = || figures.and_then(|figures| share(figures.participating, figures.households));
+        let percent = |share: Share| format!("{}%", share.percent);
         let told = match name {
             "community" => return self.community.clone(),
             "site" => return self.site.clone(),
             "date" => return self.date.clone(),
-            "participation" => figures.and_then(|figures| percent(figures.participating, figures.households)),
-            "participating" => figures.and_then(|figures| count(figures.participating, figures.households)),
-            "households" => figures.and_then(|figures| count(figures.households, u64::MAX)),
+            "participation" => took_part().map(percent),
+            "participating" => took_part().map(|share| share.part.to_string()),
+            "households" => figures.and_then(|figures| count(figures.households)).map(|count| count.to_string()),
             "accuracy" => figures.and_then(|figures| {
                 let verdict = figures.verdict;
-                percent(verdict.correct, verdict.correct + verdict.incorrect)
+                share(verdict.correct, verdict.correct + verdict.incorrect).map(percent)
             }),
             _ => None,
         };
         told.unwrap_or_else(|| WITHHELD.to_owned())
-    }
-}
-
-/// To the nearest multiple of 5: one household more or less does not show.
-fn count(part: u64, whole: u64) -> Option<String> {
-    let told = part >= LEAST && whole.saturating_sub(part) >= LEAST;
-    told.then(|| (part.saturating_add(2) / 5 * 5).to_string())
-}
-
-fn percent(part: u64, whole: u64) -> Option<String> {
-    let rounded = |number: u64| (number + 2) / 5 * 5;
-    let told = part >= LEAST && whole.saturating_sub(part) >= LEAST;
-    let (part, whole) = (rounded(part), rounded(whole));
-    told.then(|| format!("{}%", (part * 100 + whole / 2) / whole))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_counts_are_withheld_and_the_others_rounded() {
-        assert_eq!(percent(70, 100).as_deref(), Some("70%"));
-        assert_eq!(percent(68, 101).as_deref(), Some("70%"), "rounded to 70 of 100");
-        assert_eq!((percent(4, 100), percent(97, 100)), (None, None));
-        assert_eq!((count(63, 100).as_deref(), count(96, 100)), (Some("65"), None));
     }
 }
