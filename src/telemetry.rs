@@ -67,6 +67,13 @@ fn describe() {
     );
     describe_gauge!("fenlei_devices_online", Unit::Count, "Devices that say they are online, by kind");
     describe_gauge!("fenlei_quarantine_items", Unit::Count, "Items in quarantine");
+    describe_counter!(
+        "fenlei_alarm_notices_total",
+        Unit::Count,
+        "Notices of alarms delivered to webhooks, failed attempts, and notices given up, by outcome"
+    );
+    describe_gauge!("fenlei_alarm_notices_waiting", Unit::Count, "Notices of alarms that are not delivered yet");
+    describe_gauge!("fenlei_alarms_open", Unit::Count, "Alarms whose cause holds, by kind");
     describe_gauge!("fenlei_ledger_rows", Unit::Count, "Events in the ledger");
 }
 

@@ -14,8 +14,8 @@ pub const REOPENS_MS: i64 = 60 * 60 * 1000;
 pub const SEEN_MS: i64 = 60 * 60 * 1000;
 /// How long a device may be away after its last will, or a gap in its events stay open, in milliseconds.
 pub const PATIENCE_MS: i64 = 15 * 60 * 1000;
-/// How long a device that has sent events may send nothing, in milliseconds.
-pub const SILENCE_MS: i64 = 24 * 60 * 60 * 1000;
+/// From how many deposits outside the hours on they are many: more than half of all must be, too.
+const MANY_OFF_HOURS: i64 = 10;
 /// A bin overflows from this fill on, in percent,
 const FULL_PERCENT: f64 = 90.0;
 /// and no longer below this one.
@@ -36,16 +36,22 @@ pub enum Kind {
     Sensor,
     /// Waste beside the bins, seen by a camera while no window was open.
     Littering,
-    /// Not heard of since its last will, or for a day.
+    /// More than half of a site's deposits, and 10 at least, were outside the hours.
+    OffHours,
+    /// Not heard of since its last will, or for longer than its habit.
     Silent,
     /// Events that have not come though later ones have.
     Gap,
     /// An event came again under its name with other content.
     Conflict,
+    /// A clock that is ahead, behind, or was never set.
+    Clock,
+    /// A bin whose lid does not follow its hours.
+    Lid,
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Full,
         Self::Fire,
         Self::Jam,
@@ -54,9 +60,12 @@ impl Kind {
         Self::LowBattery,
         Self::Sensor,
         Self::Littering,
+        Self::OffHours,
         Self::Silent,
         Self::Gap,
         Self::Conflict,
+        Self::Clock,
+        Self::Lid,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +81,9 @@ impl Kind {
             Self::Silent => "silent",
             Self::Gap => "gap",
             Self::Conflict => "conflict",
+            Self::OffHours => "off_hours",
+            Self::Clock => "clock",
+            Self::Lid => "lid",
         }
     }
 
@@ -82,8 +94,13 @@ impl Kind {
     pub const fn severity(self) -> Severity {
         match self {
             Self::Fire => Severity::Critical,
-            Self::Full | Self::Jam | Self::Tilt | Self::Tamper | Self::Silent => Severity::Warning,
-            Self::LowBattery | Self::Sensor | Self::Littering | Self::Gap | Self::Conflict => Severity::Info,
+            // By a clock that is off every deposit may count as of other hours.
+            Self::Full | Self::Jam | Self::Tilt | Self::Tamper | Self::Silent | Self::Clock | Self::Lid => {
+                Severity::Warning
+            }
+            Self::LowBattery | Self::Sensor | Self::Littering | Self::OffHours | Self::Gap | Self::Conflict => {
+                Severity::Info
+            }
         }
     }
 
@@ -100,6 +117,51 @@ pub enum Severity {
     Info,
     Warning,
     Critical,
+}
+
+impl Severity {
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// By which the store compares them.
+    pub const fn rank(self) -> i64 {
+        self as i64
+    }
+}
+
+/// Whether the cause of an alarm holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Open,
+    /// 10 minutes after its cause was gone.
+    Cleared,
+}
+
+/// An alarm as it is shown: one for each kind and device, or site, however often its cause comes and goes within
+/// minutes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Alarm)]
+pub struct AlarmView {
+    pub id: String,
+    pub kind: Kind,
+    pub severity: Severity,
+    pub site: String,
+    /// Null: it is of the site as a whole.
+    #[schema(required = true)]
+    pub device: Option<String>,
+    pub state: State,
+    #[schema(format = DateTime)]
+    pub raised: String,
+    /// When its cause was seen last.
+    #[schema(format = DateTime)]
+    pub last: String,
+    /// How often its cause came.
+    pub count: i64,
+    #[schema(format = DateTime)]
+    pub cleared: Option<String>,
+    #[schema(format = DateTime)]
+    pub acknowledged: Option<String>,
+    pub note: Option<String>,
 }
 
 /// What is known of the cause of an alarm.
@@ -145,9 +207,22 @@ pub fn of_sighting(what: SightingKind, confidence: f64, open: bool) -> Option<Ca
     (confidence >= SURE).then_some(Cause::Holds(kind))
 }
 
+/// What the deposits of a site in this hour and the one before say.
+pub fn of_off_hours(off_hours: i64, deposits: i64) -> Cause {
+    let many = off_hours >= MANY_OFF_HOURS && 2 * off_hours > deposits;
+    if many { Cause::Holds(Kind::OffHours) } else { Cause::Gone(Kind::OffHours) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deposits_outside_the_hours_are_many_from_ten_and_half_of_all_on() {
+        assert_eq!(of_off_hours(9, 9), Cause::Gone(Kind::OffHours));
+        assert_eq!(of_off_hours(10, 20), Cause::Gone(Kind::OffHours));
+        assert_eq!(of_off_hours(10, 19), Cause::Holds(Kind::OffHours));
+    }
 
     #[test]
     fn a_fill_level_between_the_limits_changes_nothing() {

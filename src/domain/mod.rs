@@ -6,13 +6,17 @@
 
 pub mod alarms;
 pub mod card;
+pub mod clock_doubt;
 pub mod decode;
 pub mod device_config;
 pub mod event;
+pub mod habit;
 pub mod inbound;
 pub mod lids;
 pub mod marks;
 pub mod matching;
+pub mod notice_text;
+pub mod notices;
 pub mod period;
 pub mod projection;
 pub mod published;

@@ -47,6 +47,11 @@ pub fn local(zone: Tz, millis: i64) -> Local {
     Local { day: Day::of(wall.date()), minute: u16::try_from(minute).unwrap_or(0) }
 }
 
+/// An instant (Unix milliseconds) as the API writes it.
+pub fn rfc3339(millis: i64) -> String {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
 /// The local date at an instant.
 pub fn today(zone: Tz, now: DateTime<Utc>) -> NaiveDate {
     now.with_timezone(&zone).date_naive()

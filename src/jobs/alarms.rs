@@ -10,15 +10,19 @@ use super::follow::Follower;
 use crate::clock::SharedClock;
 use crate::domain::alarms::{Kind, of_device, of_fill, of_sighting};
 use crate::domain::event::Body;
+use crate::mqtt::Publisher;
 use crate::store::events::Listed;
 use crate::store::writer::Session;
-use crate::store::{Store, StoreError, alarms};
+use crate::store::{Store, StoreError, alarm_causes, alarm_notices, alarms, habits};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What devices say.
-pub(super) const SAID: Follower =
-    Follower { name: "alarms", types: &[EventType::Alarm, EventType::Fill, EventType::Sighting], apply: hear };
+pub(super) const SAID: Follower = Follower {
+    name: "alarms",
+    types: &[EventType::Alarm, EventType::Fill, EventType::Sighting, EventType::Heartbeat],
+    apply: hear,
+};
 
 fn hear(session: &mut Session<'_>, found: &[Listed]) -> Result<(), StoreError> {
     for listed in found {
@@ -33,34 +37,46 @@ fn hear(session: &mut Session<'_>, found: &[Listed]) -> Result<(), StoreError> {
                 let open = timings.any(|timing| timing != Timing::OffHours);
                 of_sighting(sighting.what, sighting.confidence, open)
             }
+            Body::Heartbeat(_) => {
+                habits::heard(session.connection, device.key, time)?;
+                None
+            }
             _ => None,
         };
         if let Some(cause) = cause {
-            alarms::note(session.connection, (site.key, device.key), cause, time)?;
+            alarms::note(session.connection, (site.key, Some(device.key)), cause, time)?;
         }
     }
     Ok(())
 }
 
-/// What nobody says.
-pub(super) async fn look(store: Store, clock: SharedClock, stop: CancellationToken) {
+/// What nobody says. While no broker is reached nobody is missed.
+pub(super) async fn look(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
+    let connection = publisher.connection();
+    let mut listening = None;
     let looking = every(LOOK_EVERY, &stop, "alarms", || {
         let now = clock.now().timestamp_millis();
-        let store = store.clone();
+        listening = connection.borrow().map(|_| listening.unwrap_or(now));
+        let (store, listening) = (store.clone(), listening);
         async move {
-            let open = store.write(move |session| {
-                alarms::look(session.connection, &session.registry, now)?;
-                alarms::open(session.connection)
+            let counted = store.write(move |session| {
+                alarm_causes::look(session.connection, &session.registry, listening, now)?;
+                Ok::<_, StoreError>((alarms::open(session.connection)?, alarm_notices::count(session.connection)?))
             });
-            let open = open.await?;
+            let (open, waiting) = counted.await?;
             for kind in Kind::ALL {
                 let count = open.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
                 let labels = [("kind", kind.as_str())];
-                #[expect(clippy::cast_precision_loss, reason = "counts of alarms stay far below 2^53")]
-                metrics::gauge!("fenlei_alarms_open", &labels).set(count as f64);
+                metrics::gauge!("fenlei_alarms_open", &labels).set(approximate(count));
             }
+            metrics::gauge!("fenlei_alarm_notices_waiting").set(approximate(waiting));
             Ok(())
         }
     });
     looking.await;
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of alarms stay far below 2^53")]
+fn approximate(count: i64) -> f64 {
+    count as f64
 }

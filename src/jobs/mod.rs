@@ -5,6 +5,7 @@ mod alarms;
 mod configure;
 mod dispatch;
 mod follow;
+mod notices;
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
 use crate::mqtt::Publisher;
-use crate::store::{Store, StoreError, commands, idempotency, quarantine, states};
+use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
 
 /// How far the online spans may be off after a crash.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -38,10 +39,11 @@ impl Jobs {
         let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
         tokio::join!(
             configuring,
-            dispatch::run(store.clone(), publisher, clock.clone(), stop.clone()),
+            dispatch::run(store.clone(), publisher.clone(), clock.clone(), stop.clone()),
             dispatch::ANSWERS.run(store.clone(), stop.clone()),
             alarms::SAID.run(store.clone(), stop.clone()),
-            alarms::look(store.clone(), clock.clone(), stop.clone()),
+            alarms::look(store.clone(), publisher, clock.clone(), stop.clone()),
+            notices::run(store.clone(), clock.clone(), stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| states::alive(session.connection, now))
@@ -51,6 +53,7 @@ impl Jobs {
                 store.write(move |session| {
                     quarantine::forget_raw(session.connection, now)?;
                     commands::forget(session.connection, now)?;
+                    alarm_notices::forget(session.connection, now)?;
                     idempotency::forget(session.connection, now)
                 })
             }),

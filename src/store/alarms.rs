@@ -1,117 +1,89 @@
-//! Alarms: raised once for each kind and device, continued while their cause comes back, cleared when it stays away.
+//! Alarms: raised once for each kind and device, or site, continued while their cause comes back, cleared when it stays
+//! away, and settled when it can come back no more. Whoever raises and settles says so in the same transaction.
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::StoreError;
-use crate::domain::alarms::{Cause, Kind, PATIENCE_MS, QUIET_MS, REOPENS_MS, SEEN_MS, SILENCE_MS};
-use crate::domain::registry::Registry;
+use super::{StoreError, alarm_notices};
+use crate::domain::alarms::{AlarmView, Cause, Kind, QUIET_MS, REOPENS_MS, State};
+use crate::domain::zone::rfc3339;
 
-/// Notes what is known of a cause at `device` of `site` (their keys), as of `at`.
-pub fn note(connection: &Connection, (site, device): (i64, i64), cause: Cause, at: i64) -> Result<(), StoreError> {
+/// Notes what is known of a cause at a device of `site`, or at the site as a whole (their keys), as of `at`.
+pub fn note(
+    connection: &Connection,
+    (site, device): (i64, Option<i64>),
+    cause: Cause,
+    at: i64,
+) -> Result<(), StoreError> {
     match cause {
         Cause::Gone(kind) => {
             connection
                 .prepare_cached(
-                    "UPDATE alarm SET gone = ?3
-                     WHERE kind = ?1 AND device = ?2 AND cleared IS NULL AND gone IS NULL AND last <= ?3",
+                    "UPDATE alarm SET gone = ?4 WHERE kind = ?1 AND site = ?2 AND device IS ?3
+                     AND cleared IS NULL AND gone IS NULL AND last <= ?4",
                 )?
-                .execute((kind.as_str(), device, at))?;
+                .execute((kind.as_str(), site, device, at))?;
         }
         Cause::Holds(kind) => {
             let mut newest = connection.prepare_cached(
-                "SELECT id FROM alarm WHERE kind = ?1 AND device = ?2 AND (cleared IS NULL OR cleared > ?3 - ?4)
-                 ORDER BY id DESC LIMIT 1",
+                "SELECT id FROM alarm WHERE kind = ?1 AND site = ?2 AND device IS ?3
+                 AND (cleared IS NULL OR (settled IS NULL AND cleared > ?4 - ?5)) ORDER BY id DESC LIMIT 1",
             )?;
             let known: Option<i64> =
-                newest.query_row((kind.as_str(), device, at, REOPENS_MS), |row| row.get(0)).optional()?;
+                newest.query_row((kind.as_str(), site, device, at, REOPENS_MS), |row| row.get(0)).optional()?;
             match known {
                 // What comes again while it holds is no other cause; what comes back is.
-                Some(id) => connection
-                    .prepare_cached(
-                        "UPDATE alarm SET count = count + (gone IS NOT NULL OR cleared IS NOT NULL), gone = NULL,
-                             cleared = NULL, last = max(last, ?2) WHERE id = ?1",
-                    )?
-                    .execute((id, at))?,
-                None => connection
-                    .prepare_cached(
-                        "INSERT INTO alarm (kind, site, device, raised, last, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)",
-                    )?
-                    .execute((kind.as_str(), site, device, at))?,
-            };
+                Some(id) => {
+                    connection
+                        .prepare_cached(
+                            "UPDATE alarm SET count = count + (gone IS NOT NULL OR cleared IS NOT NULL), gone = NULL,
+                                 cleared = NULL, last = max(last, ?2) WHERE id = ?1",
+                        )?
+                        .execute((id, at))?;
+                }
+                None => raise(connection, (site, device), kind, at)?,
+            }
         }
     }
     Ok(())
 }
 
-/// What time alone decides: who has fallen silent, which gaps stay open, what came twice, and what is over.
-pub fn look(connection: &Connection, registry: &Registry, now: i64) -> Result<(), StoreError> {
-    let place = |id: &str| {
-        let (device, site, _) = registry.place(id)?;
-        Some((site.key, device.key))
-    };
-    for (kind, held) in [(Kind::Silent, silent(connection, now)?), (Kind::Gap, gaps(connection, now)?)] {
-        let held: Vec<_> = held.iter().filter_map(|device| place(device)).collect();
-        for (_, device) in open_of(connection, kind)? {
-            if !held.iter().any(|(_, held)| *held == device) {
-                note(connection, (0, device), Cause::Gone(kind), now)?;
-            }
-        }
-        held.iter().try_for_each(|place| note(connection, *place, Cause::Holds(kind), now))?;
-    }
-    for (device, count) in new_conflicts(connection)? {
-        let Some(place) = place(&device) else { continue };
-        note(connection, place, Cause::Holds(Kind::Conflict), now)?;
-        connection
-            .prepare_cached("INSERT INTO alarm_conflicts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET count = ?2")?
-            .execute((place.1, count))?;
-    }
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_seen_once()) {
-        connection
-            .prepare_cached(
-                "UPDATE alarm SET gone = last + ?2 WHERE kind = ?1 AND cleared IS NULL AND gone IS NULL AND last + ?2 <= ?3",
-            )?
-            .execute((kind.as_str(), SEEN_MS, now))?;
-    }
+fn raise(connection: &Connection, (site, device): (i64, Option<i64>), kind: Kind, at: i64) -> Result<(), StoreError> {
+    // The one before is over for good by now: that is told first.
+    settle(connection, at)?;
+    let id = connection
+        .prepare_cached("INSERT INTO alarm (kind, site, device, raised, last, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)")?
+        .insert((kind.as_str(), site, device, at))?;
+    let alarm = get(connection, id)?.ok_or(StoreError::Corrupt("an alarm vanished"))?;
+    alarm_notices::raised(connection, &alarm, site)
+}
+
+/// Ends what has been gone for long enough by `now`.
+pub fn clear(connection: &Connection, now: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE alarm SET cleared = gone + ?1 WHERE cleared IS NULL AND gone + ?1 <= ?2")?
         .execute((QUIET_MS, now))?;
+    settle(connection, now)
+}
+
+/// What has been cleared for so long that it would be another alarm is told to be over.
+fn settle(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    let mut settle = connection.prepare_cached(
+        "UPDATE alarm SET settled = ?2 WHERE settled IS NULL AND cleared + ?1 <= ?2 AND cleared IS NOT NULL
+         RETURNING id",
+    )?;
+    let settled = settle.query_map((REOPENS_MS, now), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+    for id in settled {
+        if let Some(alarm) = get(connection, id)? {
+            alarm_notices::cleared(connection, &alarm)?;
+        }
+    }
     Ok(())
 }
 
-/// Devices that are away longer than they may be: since their last will, or without a word for a day.
-fn silent(connection: &Connection, now: i64) -> Result<Vec<String>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT d.id FROM device d JOIN device_state s ON s.device = d.key
-         WHERE s.online = 0 AND s.since <= ?1
-         UNION
-         SELECT d.id FROM device d JOIN boot b ON b.device = d.id AND b.incarnation = d.incarnation
-         GROUP BY d.id HAVING max(b.received) <= ?2",
-    )?;
-    let silent = select.query_map((now - PATIENCE_MS, now - SILENCE_MS), |row| row.get(0))?;
-    Ok(silent.collect::<Result<_, _>>()?)
-}
-
-fn gaps(connection: &Connection, now: i64) -> Result<Vec<String>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT DISTINCT d.id FROM gap g JOIN boot b ON b.id = g.boot
-         JOIN device d ON d.id = b.device AND d.incarnation = b.incarnation WHERE g.since <= ?1",
-    )?;
-    let devices = select.query_map([now - PATIENCE_MS], |row| row.get(0))?;
-    Ok(devices.collect::<Result<_, _>>()?)
-}
-
-fn new_conflicts(connection: &Connection) -> Result<Vec<(String, i64)>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT d.id, sum(b.conflicts) FROM boot b JOIN device d ON d.id = b.device
-         LEFT JOIN alarm_conflicts c ON c.device = d.key
-         GROUP BY d.id HAVING sum(b.conflicts) > coalesce(max(c.count), 0)",
-    )?;
-    let devices = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(devices.collect::<Result<_, _>>()?)
-}
-
-fn open_of(connection: &Connection, kind: Kind) -> Result<Vec<(i64, i64)>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT id, device FROM alarm WHERE kind = ?1 AND cleared IS NULL")?;
+/// The keys of the devices at which an alarm of this kind is open, each with its site's.
+pub fn open_of(connection: &Connection, kind: Kind) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT site, device FROM alarm WHERE kind = ?1 AND cleared IS NULL AND device IS NOT NULL")?;
     let open = select.query_map([kind.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(open.collect::<Result<_, _>>()?)
 }
@@ -122,7 +94,8 @@ pub struct Alarm {
     pub id: i64,
     pub kind: Kind,
     pub site: String,
-    pub device: String,
+    /// Absent: it is of the site as a whole.
+    pub device: Option<String>,
     pub raised: i64,
     pub last: i64,
     pub count: i64,
@@ -131,8 +104,28 @@ pub struct Alarm {
     pub note: Option<String>,
 }
 
+impl Alarm {
+    /// As the API shows it and webhooks are told.
+    pub fn view(&self) -> AlarmView {
+        AlarmView {
+            id: self.id.to_string(),
+            kind: self.kind,
+            severity: self.kind.severity(),
+            site: self.site.clone(),
+            device: self.device.clone(),
+            state: if self.cleared.is_some() { State::Cleared } else { State::Open },
+            raised: rfc3339(self.raised),
+            last: rfc3339(self.last),
+            count: self.count,
+            cleared: self.cleared.map(rfc3339),
+            acknowledged: self.acknowledged.map(rfc3339),
+            note: self.note.clone(),
+        }
+    }
+}
+
 const SELECT: &str = "SELECT a.id, a.kind, s.id, d.id, a.raised, a.last, a.count, a.cleared, a.acknowledged, a.note
-     FROM alarm a JOIN device d ON d.key = a.device JOIN site s ON s.id = d.site";
+     FROM alarm a JOIN site s ON s.key = a.site LEFT JOIN device d ON d.key = a.device";
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Alarm)> {
     let alarm = Alarm {
@@ -206,4 +199,13 @@ pub fn open(connection: &Connection) -> Result<Vec<(Kind, i64)>, StoreError> {
         Ok((Kind::parse(&kind).ok_or(StoreError::Corrupt("an unknown kind of alarm"))?, count))
     })
     .collect()
+}
+
+/// Forgets the alarms of a device that is deleted: its key may be given to another.
+pub fn forget(connection: &Connection, device: &str) -> Result<(), StoreError> {
+    for table in ["alarm", "alarm_conflicts", "clock_doubt", "habit"] {
+        let forget = format!("DELETE FROM {table} WHERE device = (SELECT key FROM device WHERE id = ?1)");
+        connection.execute(&forget, [device])?;
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::boots::{BootName, Boots, Slot};
 use super::cards::Cards;
+use super::clock_doubts::ClockDoubts;
 use super::deposit_times::Deposited;
 use super::ledger::{self, NewRow};
 use super::matching::{self, Judge, Waiting};
@@ -17,6 +18,7 @@ use super::quarantine;
 use super::rollups::{Counted, Rollups};
 use super::tally::Tally;
 use super::{StoreError, states};
+use crate::domain::clock_doubt::Stamp;
 use crate::domain::decode::{Element, Refused, content_of, said};
 use crate::domain::event::{Body, Event, Judged, Judgement, Lost};
 use crate::domain::inbound::{Inbound, Sender, What};
@@ -52,6 +54,7 @@ pub struct Memory {
     pub boots: Boots,
     pub cards: Cards,
     pub waiting: Waiting,
+    pub clocks: ClockDoubts,
 }
 
 /// One transaction's intake.
@@ -62,6 +65,7 @@ pub struct Intake<'a> {
     pub(super) boots: &'a mut Boots,
     cards: &'a mut Cards,
     waiting: &'a mut Waiting,
+    clocks: &'a mut ClockDoubts,
     ledger: ledger::Appender<'a>,
     /// The devices of this transaction, looked up once.
     places: HashMap<&'a str, Placed<'a>, RandomState>,
@@ -92,6 +96,7 @@ impl<'a> Intake<'a> {
             boots: &mut memory.boots,
             cards: &mut memory.cards,
             waiting: &mut memory.waiting,
+            clocks: &mut memory.clocks,
             ledger: ledger::Appender::new(connection)?,
             places: HashMap::default(),
             quarantine_cap,
@@ -104,6 +109,7 @@ impl<'a> Intake<'a> {
         self.boots.flush(self.connection)?;
         self.waiting.deposits.flush(self.connection)?;
         self.rollups.flush(self.connection)?;
+        self.clocks.flush(self.connection)?;
         Ok(self.tally)
     }
 
@@ -202,6 +208,9 @@ impl<'a> Intake<'a> {
                 },
             };
             self.boots.change(self.connection, slot, received, |marks| marks.take(seq).unwrap_or_default())?;
+            if let (Ok(placed), Some(stamp)) = (&admitted, stamp(&accepted, received)) {
+                self.clocks.hear(self.connection, placed.device.key, stamp, received)?;
+            }
             match accepted {
                 Ok((placed, event)) => {
                     self.append(placed, slot, event, received)?;
@@ -403,6 +412,21 @@ impl<'a> Intake<'a> {
             self.tally.overflowed += 1;
         }
         Ok(())
+    }
+}
+
+/// How an event was stamped; `None`: what was refused for something else tells nothing of the clock.
+fn stamp(accepted: &Result<(Placed<'_>, &Event), Refused>, received: i64) -> Option<Stamp> {
+    match accepted {
+        Ok((_, event)) if event.unsynced => Some(Stamp::Unsynced),
+        Ok((_, event)) => {
+            let heartbeat = matches!(event.body, Body::Heartbeat(_));
+            Some(Stamp::Lag { late: received - event.time, heartbeat })
+        }
+        Err(refused) => {
+            let of_time = matches!(refused.refusal.reason, Reason::TimeAhead | Reason::TimeBehind);
+            of_time.then_some(Stamp::Refused)
+        }
     }
 }
 

@@ -4,12 +4,16 @@
 //! an event, its place in the deduplication, and what it adds to the rollups are one transaction. After
 //! the commit every later stage reads from here by a cursor.
 
+pub mod alarm_causes;
+pub mod alarm_hooks;
+pub mod alarm_notices;
 pub mod alarms;
 pub mod audit;
 pub mod boots;
 pub mod campaigns;
 pub mod card_counts;
 pub mod cards;
+pub mod clock_doubts;
 pub mod commands;
 pub mod connection;
 pub mod deposit_times;
@@ -21,6 +25,7 @@ pub mod fillings;
 pub mod fleet;
 pub mod followers;
 pub mod gathered;
+pub mod habits;
 pub mod idempotency;
 pub mod intake;
 pub mod ledger;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::intake::FIRST_INCARNATION;
 use super::retime::{Days, retime};
 use super::rollups::Rollups;
-use super::{StoreError, states};
+use super::{StoreError, alarms, habits, states};
 use crate::domain::registry::{
     Community, Device, Organization, OrganizationKind, Project, Registry, Site, Targets, VOLUNTEERS,
 };
@@ -277,6 +277,7 @@ pub fn rotate_secret(
     )?;
     if replaced {
         states::forget(connection, device.key, now)?;
+        habits::forget(connection, device.key)?;
         // They name deposits of the old hardware; the new one will use the same names for others.
         connection.execute("DELETE FROM waiting_judgement WHERE bin = ?1 AND boot IS NOT NULL", [device.key])?;
     }
@@ -335,6 +336,7 @@ pub fn delete(connection: &Connection, kind: Kind, id: &str) -> Result<(), Regis
         connection.execute("DELETE FROM schedule WHERE site = ?1", [id])?;
     }
     if kind == Kind::Device {
+        alarms::forget(connection, id)?;
         for table in ["device_state", "online"] {
             let forget = format!("DELETE FROM {table} WHERE device = (SELECT key FROM device WHERE id = ?1)");
             connection.execute(&forget, [id])?;

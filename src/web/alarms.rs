@@ -2,76 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use axum::extract;
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::{Access, OPERATORS, READERS};
-use super::extract::{Id, Json, Query, rfc3339};
+use super::extract::{Id, Json, Query};
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
-use crate::domain::alarms::{Kind, Severity};
-use crate::store::alarms::{self, Alarm, Filter};
+use crate::domain::alarms::{AlarmView, Kind, State};
+use crate::store::alarms::{self, Filter};
 use crate::store::audit;
-
-/// An alarm: one for each kind and device, however often its cause comes and goes within minutes.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Alarm)]
-pub(super) struct AlarmView {
-    id: String,
-    kind: Kind,
-    severity: Severity,
-    site: String,
-    device: String,
-    /// `open` or `cleared`: 10 minutes after its cause was gone.
-    state: &'static str,
-    #[schema(format = DateTime)]
-    raised: String,
-    /// When its cause was seen last.
-    #[schema(format = DateTime)]
-    last: String,
-    /// How often its cause came.
-    count: i64,
-    #[schema(format = DateTime)]
-    cleared: Option<String>,
-    #[schema(format = DateTime)]
-    acknowledged: Option<String>,
-    note: Option<String>,
-}
-
-impl From<Alarm> for AlarmView {
-    fn from(alarm: Alarm) -> Self {
-        Self {
-            id: alarm.id.to_string(),
-            kind: alarm.kind,
-            severity: alarm.kind.severity(),
-            site: alarm.site,
-            device: alarm.device,
-            state: if alarm.cleared.is_some() { "cleared" } else { "open" },
-            raised: rfc3339(alarm.raised),
-            last: rfc3339(alarm.last),
-            count: alarm.count,
-            cleared: alarm.cleared.map(rfc3339),
-            acknowledged: alarm.acknowledged.map(rfc3339),
-            note: alarm.note,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum AlarmState {
-    Open,
-    Cleared,
-}
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AlarmsQuery {
     #[param(inline)]
-    state: Option<AlarmState>,
+    state: Option<State>,
     #[param(inline)]
     kind: Option<Kind>,
     site: Option<String>,
@@ -87,7 +36,7 @@ pub(super) struct AlarmsQuery {
 #[utoipa::path(get, path = "/alarms", tag = "alarms", params(AlarmsQuery),
     responses((status = 200, body = List<AlarmView>), ReadProblems))]
 pub(super) async fn list_alarms(
-    State(app): State<Arc<App>>,
+    extract::State(app): extract::State<Arc<App>>,
     access: Access,
     Query(query): Query<AlarmsQuery>,
 ) -> Result<Json<List<AlarmView>>, Problem> {
@@ -96,7 +45,7 @@ pub(super) async fn list_alarms(
     let probe = page.probe();
     let filter = Filter {
         before: Some(page.after_row()?).filter(|before| *before > 0),
-        open: query.state.map(|state| matches!(state, AlarmState::Open)),
+        open: query.state.map(|state| state == State::Open),
         device: query.device,
         site: query.site,
         kind: query.kind,
@@ -113,14 +62,14 @@ pub(super) async fn list_alarms(
         found.truncate(probe);
         Ok(found)
     });
-    Ok(Json(page.cut(read.await?, |alarm| alarm.id.to_string()).map(AlarmView::from)))
+    Ok(Json(page.cut(read.await?, |alarm| alarm.id.to_string()).map(|alarm| alarm.view())))
 }
 
 /// Reads an alarm.
 #[utoipa::path(get, path = "/alarms/{id}", tag = "alarms", params(("id" = String, Path)),
     responses((status = 200, body = AlarmView), ReadProblems))]
 pub(super) async fn get_alarm(
-    State(app): State<Arc<App>>,
+    extract::State(app): extract::State<Arc<App>>,
     access: Access,
     Id(id): Id,
 ) -> Result<Json<AlarmView>, Problem> {
@@ -128,7 +77,7 @@ pub(super) async fn get_alarm(
     let id = row(&id)?;
     let alarm = app.store.read(move |connection| alarms::get(connection, id)).await?;
     let alarm = alarm.filter(|alarm| access.sees_site(&alarm.site)).ok_or_else(Problem::not_found)?;
-    Ok(Json(alarm.into()))
+    Ok(Json(alarm.view()))
 }
 
 /// Who has seen to an alarm, and what they found.
@@ -146,7 +95,7 @@ const MAX_NOTE: usize = 500;
     request_body(content = Acknowledgement, description = "May be absent"),
     responses((status = 200, body = AlarmView), WriteProblems))]
 pub(super) async fn acknowledge(
-    State(app): State<Arc<App>>,
+    extract::State(app): extract::State<Arc<App>>,
     access: Access,
     Id(id): Id,
     body: axum::body::Bytes,
@@ -168,7 +117,7 @@ pub(super) async fn acknowledge(
         let who = &access.caller.token;
         alarms::acknowledge(session.connection, id, who, body.note.as_deref(), now)?;
         audit::note(session.connection, now, who, "alarm.acknowledge", &id.to_string())?;
-        Ok::<_, Problem>(alarms::get(session.connection, id)?.ok_or_else(Problem::not_found)?.into())
+        Ok::<_, Problem>(alarms::get(session.connection, id)?.ok_or_else(Problem::not_found)?.view())
     });
     Ok(Json(acknowledged.await?))
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::explain::explain;
 use super::problem::Problem;
 use crate::domain::period::parse_date;
+pub(super) use crate::domain::zone::rfc3339;
 
 /// JSON in and out.
 #[derive(Debug)]
@@ -136,9 +137,4 @@ impl<'de> Deserialize<'de> for Instant {
             D::Error::custom("expected an instant as RFC 3339 with an offset, such as 2026-11-20T08:15:30+08:00")
         })
     }
-}
-
-/// An instant as the API writes it.
-pub(super) fn rfc3339(millis: i64) -> String {
-    DateTime::from_timestamp_millis(millis).unwrap_or_default().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

@@ -5,6 +5,7 @@
 //! OpenAPI document, because both are made of the same list.
 
 mod access;
+mod alarm_hooks;
 mod alarms;
 mod communities;
 mod configs;
@@ -131,6 +132,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(alarms::list_alarms))
         .routes(routes!(alarms::get_alarm))
         .routes(routes!(alarms::acknowledge))
+        .routes(routes!(alarm_hooks::list_alarm_webhooks, alarm_hooks::post_alarm_webhook))
+        .routes(routes!(alarm_hooks::get_alarm_webhook, alarm_hooks::delete_alarm_webhook))
         .routes(routes!(messages::list_messages, messages::post_message))
         .routes(routes!(messages::get_message, messages::delete_message))
         .routes(routes!(displays::get_displays))

@@ -1,0 +1,66 @@
+//! How often devices are used to be heard.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::StoreError;
+use crate::domain::habit::{self, Habit};
+
+/// Learns from a heartbeat of `device` (its key) at `time`.
+pub fn heard(connection: &Connection, device: i64, time: i64) -> Result<(), StoreError> {
+    let mut select = connection.prepare_cached("SELECT latest, pauses, pause FROM habit WHERE device = ?1")?;
+    let known = select.query_row([device], |row| read(row, 0)).optional()?.flatten();
+    let habit = known.map_or_else(|| Habit::begin(time), |habit| habit.heard(time));
+    connection.prepare_cached("INSERT OR REPLACE INTO habit VALUES (?1, ?2, ?3, ?4)")?.execute((
+        device,
+        habit.latest,
+        habit.pauses,
+        habit.pause,
+    ))?;
+    Ok(())
+}
+
+/// What was learnt of the device whose hardware was replaced says nothing of the new one.
+pub fn forget(connection: &Connection, device: i64) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM habit WHERE device = ?1")?.execute([device])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Habit>> {
+    let latest: Option<i64> = row.get(first)?;
+    latest.map(|latest| Ok(Habit { latest, pauses: row.get(first + 1)?, pause: row.get(first + 2)? })).transpose()
+}
+
+/// A device that has been silent for longer than it may be.
+#[derive(Clone, Debug)]
+pub struct Silent {
+    /// The device's key.
+    pub device: i64,
+    /// Since when.
+    pub since: i64,
+    /// How long it may be silent.
+    pub patience: i64,
+}
+
+/// Devices that are away longer than they may be: `absence` since their last will, or without a word for longer than
+/// their habit.
+pub fn silent(connection: &Connection, absence: i64, now: i64) -> Result<Vec<Silent>, StoreError> {
+    let mut away =
+        connection.prepare_cached("SELECT device, since FROM device_state WHERE online = 0 AND since <= ?1")?;
+    let away = away
+        .query_map([now - absence], |row| Ok(Silent { device: row.get(0)?, since: row.get(1)?, patience: absence }))?;
+    let mut silent = away.collect::<Result<Vec<_>, _>>()?;
+    let mut heard = connection.prepare_cached(
+        "SELECT d.key, max(b.received), h.latest, h.pauses, h.pause
+         FROM device d JOIN boot b ON b.device = d.id AND b.incarnation = d.incarnation
+         LEFT JOIN habit h ON h.device = d.key GROUP BY d.key",
+    )?;
+    let mut rows = heard.query([])?;
+    while let Some(row) = rows.next()? {
+        let (device, since): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let patience = habit::patience(read(row, 2)?);
+        if since <= now - patience {
+            silent.push(Silent { device, since, patience });
+        }
+    }
+    Ok(silent)
+}
