@@ -1,4 +1,4 @@
-//! `fenlei import`: households from CSV, all of them or none, with every bad row named.
+//! `fenlei import`: households and visits from CSV, all of them or none, with every bad row named.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,11 @@ use super::{answer, open_existing_store, remark};
 use crate::card_key;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::roster::BadRow;
-use crate::household_rows::from_csv;
+use crate::domain::rows::BadRow;
+use crate::domain::zone::today;
+use crate::rows::{households, visits};
 use crate::store::roster::ImportError;
-use crate::store::{audit, registry, roster};
+use crate::store::{self, audit, registry, roster};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,33 +26,54 @@ pub struct Args {
 enum Command {
     /// Households and their cards: household,building,enrolled_from,enrolled_until,cards (cards split by `;`).
     /// A household that is there already becomes what its row says.
-    Households {
-        /// The community they live in.
-        #[arg(long, value_name = "ID")]
-        community: String,
-        /// The CSV file, in UTF-8, with a header.
-        file: PathBuf,
-    },
+    Households(Source),
+    /// Visits and surveys: household,date,kind,outcome,claimed,tested (the answers are true, false or empty).
+    /// A later record of a household, date and kind replaces the former.
+    Visits(Source),
+}
+
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// The community they belong to.
+    #[arg(long, value_name = "ID")]
+    community: String,
+    /// The CSV file, in UTF-8, with a header.
+    file: PathBuf,
 }
 
 pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
-    let Command::Households { community, file } = &args.command;
+    let (Command::Households(source) | Command::Visits(source)) = &args.command;
+    let Source { community: id, file } = source;
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let rows = from_csv(&bytes);
     let mut store = open_existing_store(config)?;
     let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let Some(key) = registry::load(&transaction)?.communities.get(community).map(|community| community.key) else {
-        bail!("there is no community {community}: create it first (PUT /api/v1/communities/{community})");
+    let registry = registry::load(&transaction)?;
+    let Some(community) = registry.communities.get(id) else {
+        bail!("there is no community {id}: create it first (PUT /api/v1/communities/{id})");
     };
-    let card_key = card_key::for_store(&transaction, &config.privacy.card_key_file)?;
-    let imported = match roster::import_read(&transaction, key, rows, &card_key) {
-        Ok(imported) => imported,
+    let (imported, action) = match &args.command {
+        Command::Households(_) => {
+            let card_key = card_key::for_store(&transaction, &config.privacy.card_key_file)?;
+            let rows = households::from_csv(&bytes);
+            let imported = roster::import_read(&transaction, community.key, rows, &card_key);
+            let said =
+                |done: roster::Imported| format!("{} households created, {} updated", done.created, done.updated);
+            (imported.map(said), "households.import")
+        }
+        Command::Visits(_) => {
+            let (rows, today) = (visits::from_csv(&bytes), today(community.zone, clock.now()));
+            let recorded = store::visits::record(&transaction, community.key, rows, today);
+            (recorded.map(|recorded| format!("{recorded} visits recorded")), "visits.record")
+        }
+    };
+    let said = match imported {
+        Ok(said) => said,
         Err(ImportError::Rows(bad)) => refuse(file, &bad)?,
         Err(error @ ImportError::Store(_)) => return Err(error.into()),
     };
-    audit::note(&transaction, clock.now().timestamp_millis(), "command line", "households.import", community)?;
+    audit::note(&transaction, clock.now().timestamp_millis(), "command line", action, id)?;
     transaction.commit()?;
-    answer(format_args!("{} households created, {} updated", imported.created, imported.updated))
+    answer(format_args!("{said}"))
 }
 
 /// Names every bad row.

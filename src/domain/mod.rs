@@ -5,6 +5,7 @@
 //! runtime. `tests/it/architecture.rs` holds the direction of imports.
 
 pub mod alarms;
+pub mod awareness;
 pub mod card;
 pub mod clock_doubt;
 pub mod decode;
@@ -24,6 +25,7 @@ pub mod quarantine;
 pub mod refusal;
 pub mod registry;
 pub mod roster;
+pub mod rows;
 pub mod schedule;
 pub mod statistics;
 pub mod zone;

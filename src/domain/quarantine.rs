@@ -16,6 +16,9 @@ const MAX_TEXT: usize = 256;
 /// The key under which a refused event carries its hashed card; devices never send it.
 pub const CARD_HASH: &str = "card_hash";
 
+/// What stands there once the card is erased.
+pub const ERASED: &str = "erased";
+
 /// What is kept of a refused event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
+use super::rows::BadRow;
 use super::zone::Day;
 
 /// A household's stay: first and last day, both included.
@@ -26,6 +27,10 @@ impl Enrolment {
     }
 }
 
+/// A household within the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HouseholdKey(pub i64);
+
 /// A household within one reading of a roster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HouseholdIndex(pub u32);
@@ -37,14 +42,14 @@ pub struct CardId(pub i64);
 /// A community's households and their cards.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
-    enrolments: Vec<Enrolment>,
+    households: Vec<(HouseholdKey, Enrolment)>,
     holders: HashMap<CardId, Vec<HouseholdIndex>>,
 }
 
 impl Roster {
-    pub fn add(&mut self, enrolment: Enrolment) -> HouseholdIndex {
-        let index = HouseholdIndex(u32::try_from(self.enrolments.len()).unwrap_or(u32::MAX));
-        self.enrolments.push(enrolment);
+    pub fn add(&mut self, key: HouseholdKey, enrolment: Enrolment) -> HouseholdIndex {
+        let index = HouseholdIndex(u32::try_from(self.households.len()).unwrap_or(u32::MAX));
+        self.households.push((key, enrolment));
         index
     }
 
@@ -59,12 +64,13 @@ impl Roster {
     }
 
     pub fn is_enrolled(&self, household: HouseholdIndex, day: Day) -> bool {
-        self.enrolments.get(household.0 as usize).is_some_and(|enrolment| enrolment.covers(day))
+        self.households.get(household.0 as usize).is_some_and(|(_, enrolment)| enrolment.covers(day))
     }
 
-    /// How many households are enrolled on `day`: the H of the definitions.
-    pub fn enrolled(&self, day: Day) -> u64 {
-        self.enrolments.iter().filter(|enrolment| enrolment.covers(day)).count() as u64
+    /// The households enrolled on `day`: the H of the definitions.
+    pub fn enrolled(&self, day: Day) -> impl Iterator<Item = (HouseholdIndex, HouseholdKey)> {
+        let of_day = move |(_, (_, enrolment)): &(u32, &(HouseholdKey, Enrolment))| enrolment.covers(day);
+        (0..).zip(&self.households).filter(of_day).map(|(index, (key, _))| (HouseholdIndex(index), *key))
     }
 }
 
@@ -81,32 +87,6 @@ pub struct HouseholdRow {
 impl HouseholdRow {
     pub fn enrolment(&self) -> Enrolment {
         Enrolment { from: Day::of(self.enrolled_from), until: self.enrolled_until.map(Day::of) }
-    }
-}
-
-/// A row that cannot be imported. `row` counts from 1, as people do.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct BadRow {
-    pub row: usize,
-    pub error: String,
-}
-
-impl BadRow {
-    pub fn new(row: usize, error: impl Into<String>) -> Self {
-        Self { row, error: error.into() }
-    }
-}
-
-/// An import as it was read: the rows that can be read, by their numbers, and what is wrong with the others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows {
-    pub readable: Vec<(usize, HouseholdRow)>,
-    pub bad: Vec<BadRow>,
-}
-
-impl From<Vec<HouseholdRow>> for Rows {
-    fn from(rows: Vec<HouseholdRow>) -> Self {
-        Self { readable: (1..).zip(rows).collect(), bad: Vec::new() }
     }
 }
 
@@ -147,6 +127,7 @@ pub fn check_rows(rows: &[(usize, HouseholdRow)]) -> Vec<BadRow> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::Rows;
     use super::*;
 
     fn row(household: &str, from: &str, until: Option<&str>, cards: &[&str]) -> HouseholdRow {
@@ -181,13 +162,14 @@ mod tests {
     fn the_holder_of_a_card_depends_on_the_day() {
         let day = |text: &str| Day::of(text.parse().unwrap());
         let mut roster = Roster::default();
-        let first = roster.add(Enrolment { from: day("2026-01-01"), until: Some(day("2026-06-30")) });
-        let second = roster.add(Enrolment { from: day("2026-07-01"), until: None });
+        let first = roster.add(HouseholdKey(1), Enrolment { from: day("2026-01-01"), until: Some(day("2026-06-30")) });
+        let second = roster.add(HouseholdKey(2), Enrolment { from: day("2026-07-01"), until: None });
         roster.give(CardId(1), first);
         roster.give(CardId(1), second);
         assert_eq!(roster.holder(CardId(1), day("2026-06-30")), Some(first));
         assert_eq!(roster.holder(CardId(1), day("2026-07-01")), Some(second));
         assert_eq!(roster.holder(CardId(1), day("2025-12-31")), None);
-        assert_eq!(roster.enrolled(day("2026-06-30")), 1);
+        let enrolled: Vec<_> = roster.enrolled(day("2026-07-01")).collect();
+        assert_eq!(enrolled, [(second, HouseholdKey(2))]);
     }
 }

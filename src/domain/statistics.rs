@@ -99,6 +99,23 @@ pub struct Counts {
     pub opportunities: BTreeMap<Opportunity, bool>,
 }
 
+/// Who took part in a period.
+#[derive(Clone, Debug, Default)]
+pub struct Attendance {
+    /// At least one deposit in an open or a makeup window.
+    pub participating: HashSet<HouseholdIndex>,
+    /// The same, with the verdict `correct`.
+    pub correct: HashSet<HouseholdIndex>,
+    /// Deposits whose card belongs to a household enrolled that day, whether or not it is at the roll call.
+    pub identified: u64,
+    pub set_out: HashMap<Opportunity, BTreeSet<HouseholdIndex>>,
+}
+
+/// The day by whose enrolments the households of a period are counted: its last, today at the latest.
+pub fn roll_call(span: Span, today: NaiveDate) -> Day {
+    span.last_day().min(Day::of(today))
+}
+
 /// The figures of one period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Participation {
@@ -151,33 +168,36 @@ pub fn rounded(rate: Option<f64>) -> Option<f64> {
 }
 
 impl Counts {
-    /// The figures of `span`; `today` bounds the day by which households are counted.
-    pub fn participation(&self, span: Span, today: NaiveDate) -> Participation {
-        let (first, last) = (span.first_day(), span.last_day());
-        let roll_call = last.min(Day::of(today));
-        let households = self.roster.enrolled(roll_call);
-        let mut participating = HashSet::new();
-        let mut correct = HashSet::new();
-        let mut identified = 0;
-        let mut set_out: HashMap<Opportunity, BTreeSet<HouseholdIndex>> = HashMap::new();
-        for count in within(&self.cards, first, last, |count| count.day) {
+    /// Who took part in `span`, of the households enrolled at its roll call.
+    pub fn attendance(&self, span: Span, today: NaiveDate) -> Attendance {
+        let roll_call = roll_call(span, today);
+        let mut attendance = Attendance::default();
+        for count in within(&self.cards, span.first_day(), span.last_day(), |count| count.day) {
             let Some(holder) = self.roster.holder(count.card, count.day) else { continue };
             if !matches!(count.place, Place::AlsoIn(_)) {
-                identified += count.deposits;
+                attendance.identified += count.deposits;
             }
             if count.deposits == 0 || !self.roster.is_enrolled(holder, roll_call) {
                 continue;
             }
             if matches!(count.place, Place::Window(_) | Place::Makeup) {
-                participating.insert(holder);
+                attendance.participating.insert(holder);
                 if count.correct > 0 {
-                    correct.insert(holder);
+                    attendance.correct.insert(holder);
                 }
             }
             if let Place::Window(opening) | Place::AlsoIn(opening) = count.place {
-                set_out.entry(Opportunity { day: count.day, opening }).or_default().insert(holder);
+                attendance.set_out.entry(Opportunity { day: count.day, opening }).or_default().insert(holder);
             }
         }
+        attendance
+    }
+
+    /// The figures of `span`; `today` bounds the day by which households are counted.
+    pub fn participation(&self, span: Span, today: NaiveDate) -> Participation {
+        let (first, last) = (span.first_day(), span.last_day());
+        let households = self.roster.enrolled(roll_call(span, today)).count() as u64;
+        let Attendance { participating, correct, identified, set_out } = self.attendance(span, today);
         let mut figures = Participation {
             span,
             households,
@@ -223,7 +243,7 @@ fn within<T>(rows: &[T], first: Day, last: Day, day: impl Fn(&T) -> Day) -> &[T]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::roster::Enrolment;
+    use crate::domain::roster::{Enrolment, HouseholdKey};
 
     fn day(text: &str) -> Day {
         Day::of(text.parse().unwrap())
@@ -235,7 +255,7 @@ mod tests {
     fn a_week_of_three_households() {
         let mut roster = Roster::default();
         for (card, until) in [(1, None), (2, None), (3, Some(day("2026-11-18")))] {
-            let household = roster.add(Enrolment { from: day("2026-01-01"), until });
+            let household = roster.add(HouseholdKey(card), Enrolment { from: day("2026-01-01"), until });
             roster.give(CardId(card), household);
         }
         let count =

@@ -50,12 +50,17 @@ impl Jobs {
             }),
             every(FORGET_EVERY, &stop, "forget", || {
                 let now = clock.now().timestamp_millis();
-                store.write(move |session| {
-                    quarantine::forget_raw(session.connection, now)?;
-                    commands::forget(session.connection, now)?;
-                    alarm_notices::forget(session.connection, now)?;
-                    idempotency::forget(session.connection, now)
-                })
+                let store = &store;
+                async move {
+                    let forget = store.write(move |session| {
+                        quarantine::forget_raw(session.connection, now)?;
+                        commands::forget(session.connection, now)?;
+                        alarm_notices::forget(session.connection, now)?;
+                        idempotency::forget(session.connection, now)
+                    });
+                    forget.await?;
+                    store.scrub().await
+                }
             }),
         );
     }

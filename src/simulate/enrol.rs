@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(before.projects, after.projects);
         assert_eq!(after.sites["xinhua-west"].schedules.len(), 1);
         let community = after.communities["xinhua"].key;
-        let households = roster::list(&open_beside(&path).unwrap(), community, "", 1_000).unwrap();
+        let households = roster::list(&open_beside(&path).unwrap(), community, "", 1_000, |_| true).unwrap();
         assert_eq!(households.len(), 400);
         assert!(households.iter().all(|household| household.cards == 1));
     }

@@ -264,7 +264,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::roster::{Rows, check_rows};
+    use crate::domain::roster::check_rows;
+    use crate::domain::rows::Rows;
 
     #[test]
     fn everything_is_registrable_and_hangs_together() {

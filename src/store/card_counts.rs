@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::gathered::Gathered;
 use super::{StoreError, ledger};
-use crate::domain::roster::CardId;
+use crate::domain::roster::{CardId, Enrolment};
 use crate::domain::schedule::{Classified, Opening};
 use crate::domain::statistics::{CardCount, Place};
 use crate::domain::zone::Day;
@@ -72,6 +72,42 @@ impl CardCounts {
         }
         Ok(())
     }
+}
+
+/// Puts another card in the place of one, on the days of an enrolment in a community.
+pub fn replace_card(
+    connection: &Connection,
+    community: i64,
+    days: Enrolment,
+    (card, by): (CardId, CardId),
+) -> Result<(), StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT day, site, place, open, close, block, entries FROM card_count
+         WHERE community = ?1 AND day BETWEEN ?2 AND ?3",
+    )?;
+    let mut lists = Vec::new();
+    let mut rows = select.query((community, days.from.0, days.until.map_or(i32::MAX, |until| until.0)))?;
+    while let Some(row) = rows.next()? {
+        let mut entries = Vec::new();
+        read_entries(row.get_ref(6)?.as_blob().unwrap_or_default(), &mut entries)?;
+        if entries.iter().any(|entry| entry.card == card) {
+            let key: [i64; 6] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+            let mut list = Vec::new();
+            for entry in entries {
+                let card = if entry.card == card { by } else { entry.card };
+                write_entry(&mut list, card, entry.deposits, entry.correct);
+            }
+            lists.push((key, list));
+        }
+    }
+    let mut update = connection.prepare_cached(
+        "UPDATE card_count SET entries = ?8 WHERE community = ?1 AND day = ?2 AND site = ?3 AND place = ?4
+             AND open = ?5 AND close = ?6 AND block = ?7",
+    )?;
+    for ([day, site, place, open, close, block], list) in lists {
+        update.execute((community, day, site, place, open, close, block, list))?;
+    }
+    Ok(())
 }
 
 /// The counts of a community's cards from `first` to `last`, each with the key of its site, sorted by day.

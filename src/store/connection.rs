@@ -16,15 +16,18 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_commands.sql"),
     include_str!("migrations/0006_alarms.sql"),
     include_str!("migrations/0007_lids.sql"),
+    include_str!("migrations/0010_people.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.
-const BUSY: Duration = Duration::from_secs(30);
+pub(super) const BUSY: Duration = Duration::from_secs(30);
 
 /// A connection that may write; brings the schema up to date.
 pub fn open_writer(path: &Path, cache_mib: u32) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    // What is deleted is overwritten: see `scrub`.
+    connection.execute_batch("PRAGMA secure_delete = ON;")?;
     // FULL: with NORMAL the tail of the WAL, receipted events in it, would not survive a power cut.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;

@@ -364,8 +364,7 @@ impl<'a> Intake<'a> {
                     Element::Event(event) => Some(Cow::Borrowed(event)),
                     Element::Refused(refused) => said(&refused.content).map(Cow::Owned),
                 };
-                let stored = ledger::event(self.connection, row)?;
-                stored.zip(again).is_some_and(|(stored, again)| stored.same_content(&again))
+                again.map_or(Ok(false), |again| ledger::says(self.connection, row, &again))?
             }
             None => {
                 let content = match element {

@@ -75,6 +75,27 @@ pub fn event(connection: &Connection, id: i64) -> Result<Option<Event>, StoreErr
     event.transpose()
 }
 
+/// Whether `again`, come under the name of the event in a row, says the same. Of an erased card nothing is known any more:
+/// whatever card comes again is it.
+pub fn says(connection: &Connection, id: i64, again: &Event) -> Result<bool, StoreError> {
+    let Some(mut stored) = event(connection, id)? else { return Ok(false) };
+    if stored.same_content(again) {
+        return Ok(true);
+    }
+    let (Body::Deposit(deposit), Body::Deposit(Deposit { card: card @ Some(_), .. })) = (&mut stored.body, &again.body)
+    else {
+        return Ok(false);
+    };
+    let mut select =
+        connection.prepare_cached("SELECT c.erased FROM ledger l JOIN card c ON c.id = l.card WHERE l.id = ?1")?;
+    let erased: Option<Option<i64>> = select.query_row([id], |row| row.get(0)).optional()?;
+    if erased.flatten().is_none() {
+        return Ok(false);
+    }
+    deposit.card = *card;
+    Ok(stored.same_content(again))
+}
+
 /// Reads [`EVENT_COLUMNS`], which must come first.
 pub fn read_event(row: &Row<'_>) -> Result<Event, StoreError> {
     let event_type = EventType::from_code(row.get(4)?).ok_or(StoreError::Corrupt("an unknown event type"))?;

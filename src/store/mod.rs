@@ -19,6 +19,8 @@ pub mod connection;
 pub mod deposit_times;
 pub mod device_configs;
 pub mod displays;
+pub mod doorstep;
+pub mod erasure;
 pub mod events;
 pub mod figures;
 pub mod fillings;
@@ -41,9 +43,11 @@ pub mod replay;
 pub mod retime;
 pub mod rollups;
 pub mod roster;
+pub mod scrub;
 pub mod states;
 pub mod tally;
 pub mod tokens;
+pub mod visits;
 pub mod writer;
 
 use std::fs::File;
@@ -143,6 +147,11 @@ impl Store {
         work: impl FnOnce(&mut writer::Session<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
         self.writer.write(work).await
+    }
+
+    /// Scrubs the file of what was erased, as far as nobody reads it; see [`scrub`].
+    pub async fn scrub(&self) -> Result<(), StoreError> {
+        self.writer.scrub().await
     }
 
     /// Runs `work` on one of the reading connections, inside one read transaction.

@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::boots::{BootName, to_i64};
+use crate::domain::card::CardHash;
 use crate::domain::decode::{Refused, said};
-use crate::domain::quarantine::Content;
+use crate::domain::quarantine::{CARD_HASH, Content, ERASED};
 
 /// How long bytes that are no JSON are kept: they may hold anything.
 pub const RAW_KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -94,7 +95,15 @@ pub fn again(
         .query_row((name.device, name.incarnation, name.boot, to_i64(seq)), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((id, kept)) = kept else { return Ok(None) };
-    let kept = Content::Fields(kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default());
+    let mut kept: Map<String, Value> = kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default();
+    if kept.get(CARD_HASH).is_some_and(|card| card == ERASED)
+        && let Content::Fields(fields) = content
+        && let Some(card) = fields.get(CARD_HASH)
+    {
+        // Nothing is known of it any more: whatever card comes again is it.
+        kept.insert(CARD_HASH.to_owned(), card.clone());
+    }
+    let kept = Content::Fields(kept);
     // Refused for its time once, it may come in time, or from a device that is known by then: it says the same.
     let same = kept == *content || said(&kept).zip(said(content)).is_some_and(|(one, other)| one.same_content(&other));
     if same {
@@ -149,6 +158,23 @@ pub fn get(connection: &Connection, id: i64) -> Result<Option<Item>, StoreError>
 
 pub fn remove(connection: &Connection, id: i64) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM quarantine WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// Erases a card from the items that `is_its` says are of the one who held it. Retried, such an item is an anonymous deposit.
+pub fn forget_card(connection: &Connection, card: CardHash, is_its: impl Fn(&Item) -> bool) -> Result<(), StoreError> {
+    let hash = card.to_hex();
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM quarantine WHERE instr(fields, ?1) > 0"))?;
+    let items = select.query_map([&hash], read)?.collect::<Result<Vec<_>, _>>()?;
+    // The digest is one of the hash too.
+    let mut update =
+        connection.prepare_cached("UPDATE quarantine SET fields = ?2, digest = randomblob(16) WHERE id = ?1")?;
+    for item in items.into_iter().filter(is_its) {
+        let Some(mut fields) = item.fields else { continue };
+        fields.insert(CARD_HASH.to_owned(), ERASED.into());
+        update.execute((item.id, Value::Object(fields).to_string()))?;
+    }
     Ok(())
 }
 

@@ -45,13 +45,15 @@ pub fn retime(
     Ok(moved)
 }
 
-struct Found {
-    row: i64,
-    time: i64,
-    counted: Counted,
+/// A deposit in the ledger.
+pub(super) struct Found {
+    pub(super) row: i64,
+    pub(super) time: i64,
+    pub(super) counted: Counted,
 }
 
-fn for_each_deposit(
+/// Tells every deposit of `site` in `days`.
+pub(super) fn for_each_deposit(
     connection: &Connection,
     community: &Community,
     site: &Site,

@@ -1,6 +1,6 @@
 //! Households and their cards: imports as a whole or not at all, and the roster a figure is joined with.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -8,7 +8,8 @@ use super::StoreError;
 use super::cards::card_id;
 use super::registry::changed;
 use crate::domain::card::CardKey;
-use crate::domain::roster::{BadRow, CardId, Enrolment, HouseholdRow, Roster, Rows, check_rows};
+use crate::domain::roster::{CardId, Enrolment, HouseholdKey, HouseholdRow, Roster, check_rows};
+use crate::domain::rows::{BadRow, Rows};
 use crate::domain::zone::Day;
 
 /// Why an import was not made.
@@ -47,7 +48,7 @@ pub fn import(
 pub fn import_read(
     connection: &Connection,
     community: i64,
-    rows: Rows,
+    rows: Rows<HouseholdRow>,
     key: &CardKey,
 ) -> Result<Imported, ImportError> {
     let Rows { readable: rows, mut bad } = rows;
@@ -119,13 +120,14 @@ fn enrolment(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Enrolmen
 /// The roster of a community as it stands.
 pub fn load(connection: &Connection, community: i64) -> Result<Roster, StoreError> {
     let mut roster = Roster::default();
-    let mut indexes = std::collections::HashMap::new();
+    let mut indexes = HashMap::new();
     let mut households = connection
         .prepare_cached("SELECT key, enrolled_from, enrolled_until, own_card FROM household WHERE community = ?1")?;
     let mut rows = households.query([community])?;
     while let Some(row) = rows.next()? {
-        let household = roster.add(enrolment(row, 1)?);
-        indexes.insert(row.get::<_, i64>(0)?, household);
+        let key = row.get(0)?;
+        let household = roster.add(HouseholdKey(key), enrolment(row, 1)?);
+        indexes.insert(key, household);
         if let Some(own) = row.get(3)? {
             roster.give(CardId(own), household);
         }
@@ -153,21 +155,34 @@ pub struct Listed {
     pub cards: u32,
 }
 
-pub fn list(connection: &Connection, community: i64, after: &str, limit: u32) -> Result<Vec<Listed>, StoreError> {
+/// The first `limit` households after `after` that are `wanted`, in the order of their ids. An erased one is nowhere to be seen.
+pub fn list(
+    connection: &Connection,
+    community: i64,
+    after: &str,
+    limit: usize,
+    wanted: impl Fn(HouseholdKey) -> bool,
+) -> Result<Vec<Listed>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT id, building, enrolled_from, enrolled_until,
-                (SELECT count(*) FROM household_card WHERE household = h.key)
-         FROM household h WHERE community = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                (SELECT count(*) FROM household_card WHERE household = h.key), key
+         FROM household h WHERE community = ?1 AND id > ?2 AND erased IS NULL ORDER BY id",
     )?;
-    let households = select.query_map((community, after, limit), |row| {
-        let Enrolment { from, until } = enrolment(row, 2)?;
-        Ok(Listed {
-            household: row.get(0)?,
-            building: row.get(1)?,
-            enrolled_from: from,
-            enrolled_until: until,
-            cards: row.get(4)?,
-        })
-    })?;
-    Ok(households.collect::<Result<_, _>>()?)
+    let mut rows = select.query((community, after))?;
+    let mut listed = Vec::new();
+    while listed.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        if wanted(HouseholdKey(row.get(5)?)) {
+            let Enrolment { from, until } = enrolment(row, 2)?;
+            listed.push(Listed {
+                household: row.get(0)?,
+                building: row.get(1)?,
+                enrolled_from: from,
+                enrolled_until: until,
+                cards: row.get(4)?,
+            });
+        }
+    }
+    Ok(listed)
 }

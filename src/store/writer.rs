@@ -8,10 +8,11 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::cards::Cards;
 use super::intake::{Committed, Intake, Memory, Retried};
 use super::rollups::Rollups;
 use super::tally::Tally;
-use super::{StoreError, ledger, registry};
+use super::{StoreError, ledger, registry, scrub};
 use crate::domain::event::Event;
 use crate::domain::inbound::{Inbound, Sender};
 use crate::domain::registry::Registry;
@@ -84,6 +85,16 @@ impl WriterHandle {
         pending.await.map_err(|_| StoreError::Closed)?
     }
 
+    pub async fn scrub(&self) -> Result<(), StoreError> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // As in `write`: whoever asked may be gone.
+            let _ = answer.send(scrub::scrub(&writer.connection));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        pending.await.map_err(|_| StoreError::Closed)?
+    }
+
     pub fn health(&self) -> Health {
         self.health.borrow().clone()
     }
@@ -102,6 +113,11 @@ impl Session<'_> {
     /// Takes events in as if they came from a broker. What it gathers is written by its `finish`.
     pub(super) fn intake(&mut self) -> Result<Intake<'_>, StoreError> {
         Intake::begin(self.connection, &self.registry, self.rollups, self.memory, self.quarantine_cap)
+    }
+
+    /// Has the numbers of cards read again: some of their hashes are no longer those of cards.
+    pub(super) fn forget_cards(&mut self) {
+        self.memory.cards = Cards::default();
     }
 
     /// Tries a quarantined event again; its seq was used up when it was refused.

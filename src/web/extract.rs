@@ -11,9 +11,11 @@ use fenlei_wire::limits::is_id;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::App;
 use super::explain::explain;
 use super::problem::Problem;
 use crate::domain::period::parse_date;
+use crate::domain::rows::Rows;
 pub(super) use crate::domain::zone::rfc3339;
 
 /// JSON in and out.
@@ -49,7 +51,7 @@ fn no_json(error: &serde_json::Error) -> Problem {
 }
 
 /// The bytes of a body, as far as the route takes them.
-pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large: send it in smaller parts")
@@ -58,12 +60,29 @@ pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<
     })
 }
 
-pub(super) fn unsupported(expected: &str) -> Problem {
+/// The rows of an import, read as its `Content-Type` says.
+pub(super) async fn rows<T: Send + 'static>(
+    request: Request,
+    app: &App,
+    json: fn(&[u8]) -> Rows<T>,
+    csv: fn(&[u8]) -> Rows<T>,
+) -> Result<Rows<T>, Problem> {
+    let read = match media_type(request.headers()).as_str() {
+        "application/json" => json,
+        "text/csv" => csv,
+        _ => return Err(unsupported("application/json or text/csv")),
+    };
+    let bytes = body(request, app).await?;
+    let rows = tokio::task::spawn_blocking(move || read(&bytes)).await;
+    rows.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the rows could not be read"))
+}
+
+fn unsupported(expected: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the `Content-Type` must be {expected}"))
 }
 
 /// The media type of the body, in lower case and without parameters.
-pub(super) fn media_type(headers: &HeaderMap) -> String {
+fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

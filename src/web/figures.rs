@@ -58,7 +58,7 @@ impl SpanQuery {
     }
 }
 
-fn span(from: Option<Date>, to: Option<Date>, today: NaiveDate) -> Result<Span, Problem> {
+pub(super) fn span(from: Option<Date>, to: Option<Date>, today: NaiveDate) -> Result<Span, Problem> {
     let to = to.map_or(today, |Date(to)| to);
     let first = || to.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(to);
     let from = from.map_or_else(first, |Date(from)| from);

@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::{ADMINS, Access, READERS};
-use super::extract::{Id, Json, Query, body, media_type, unsupported};
-use super::paging::{List, Page, PageQuery};
+use super::extract::{Date, Id, Json, Query, rows};
+use super::figures::span;
+use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
-use crate::household_rows::{from_csv, from_json};
-use crate::store::{audit, roster};
-
-/// The most bytes of an import.
-pub(super) const MAX_IMPORT: usize = 8 * 1024 * 1024;
+use crate::domain::zone::today;
+use crate::rows::households::{from_csv, from_json};
+use crate::store::doorstep::{self, Doorstep};
+use crate::store::{audit, erasure, roster};
 
 /// A row of an import.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = HouseholdRow)]
-#[expect(dead_code, reason = "states the JSON of a row for the OpenAPI document; `household_rows` reads it")]
+#[expect(dead_code, reason = "states the JSON of a row for the OpenAPI document; `rows::households` reads it")]
 pub(super) struct HouseholdFields {
     household: String,
     building: Option<String>,
@@ -83,14 +83,7 @@ pub(super) async fn import_households(
     access.may_see(READERS)?;
     let community = access.community(&id)?.key;
     access.may_do(ADMINS)?;
-    let read = match media_type(request.headers()).as_str() {
-        "application/json" => from_json,
-        "text/csv" => from_csv,
-        _ => return Err(unsupported("application/json or text/csv")),
-    };
-    let bytes = body(request, &app).await?;
-    let rows = tokio::task::spawn_blocking(move || read(&bytes)).await;
-    let rows = rows.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the rows could not be read"))?;
+    let rows = rows(request, &app, from_json, from_csv).await?;
     let (key, now, who) = (app.card_key.clone(), app.clock.now().timestamp_millis(), access.caller.token.clone());
     let imported = app.store.write(move |session| {
         let imported = roster::import_read(session.connection, community, rows, &key)?;
@@ -101,25 +94,93 @@ pub(super) async fn import_households(
     Ok(Json(Imported { created, updated }))
 }
 
-/// Lists the households of a community; that they were looked at is in the audit log.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HouseholdsQuery {
+    /// Of the households enrolled on the last day of the period, today at the latest: only those that count in its
+    /// participation figure, or only those that do not.
+    participating: Option<bool>,
+    /// Of the same: only those with any record of a visit or survey in the period, or only those without.
+    visited: Option<bool>,
+    /// The first day of the period; absent: 27 days before `to`.
+    #[param(value_type = Option<String>, format = Date)]
+    from: Option<Date>,
+    /// The last day, included; absent: today.
+    #[param(value_type = Option<String>, format = Date)]
+    to: Option<Date>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// Items on a page: 1 to 1000, 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+/// Lists the households of a community, or, with `participating` or `visited`, those to go and see; that they were looked
+/// at is in the audit log.
 #[utoipa::path(get, path = "/communities/{id}/households", tag = "households",
-    params(("id" = String, Path), PageQuery),
+    params(("id" = String, Path), HouseholdsQuery),
     responses((status = 200, body = List<HouseholdView>), ReadProblems))]
 pub(super) async fn list_households(
     State(app): State<Arc<App>>,
     access: Access,
     Id(id): Id,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<HouseholdsQuery>,
 ) -> Result<Json<List<HouseholdView>>, Problem> {
     access.may_see(READERS)?;
-    let community = access.community(&id)?.key;
+    let community = access.community(&id)?.clone();
     let page = Page::new(query.cursor.as_deref(), query.limit)?;
-    let (now, who) = (app.clock.now().timestamp_millis(), access.caller.token.clone());
-    let after = page.after.clone().unwrap_or_default();
-    let probe = u32::try_from(page.probe()).unwrap_or(u32::MAX);
-    let listed = app.store.write(move |session| {
-        audit::note(session.connection, now, &who, "households.read", &id)?;
-        roster::list(session.connection, community, &after, probe)
+    let HouseholdsQuery { participating, visited, from, to, .. } = query;
+    let (filtered, dated) = (participating.or(visited).is_some(), from.is_some() || to.is_some());
+    if dated && !filtered {
+        return Err(Problem::bad_request(
+            "`from` and `to` go with `participating` or `visited`: give one of these too",
+        ));
+    }
+    let now = app.clock.now();
+    let span = span(from, to, today(community.zone, now))?;
+    let asked = filtered.then_some(Doorstep { span, participating, visited });
+    let who = access.caller.token.clone();
+    let noted = app.store.write(move |session| {
+        let action = if filtered { "households.doorstep" } else { "households.read" };
+        audit::note(session.connection, now.timestamp_millis(), &who, action, &id)
+    });
+    noted.await?;
+    let (after, probe) = (page.after.clone().unwrap_or_default(), page.probe());
+    let registry = Arc::clone(&access.registry);
+    let listed = app.store.read(move |connection| match asked {
+        None => roster::list(connection, community.key, &after, probe, |_| true),
+        Some(asked) => doorstep::list(connection, &registry, &community, asked, (&after, probe), now),
     });
     Ok(Json(page.cut(listed.await?, |listed| listed.household.clone()).map(HouseholdView::from)))
+}
+
+/// Erases a household: its name, building and cards are gone for ever, its visits and deposits stay without them, so that
+/// every figure up to today is what it was. From tomorrow it is no longer enrolled; an import of the same id is a new
+/// household, and a card of it that is read again is an unknown card.
+#[utoipa::path(delete, path = "/communities/{id}/households/{household}", tag = "households",
+    params(("id" = String, Path), ("household" = String, Path)),
+    responses((status = 204, description = "Erased"), WriteProblems))]
+pub(super) async fn erase_household(
+    State(app): State<Arc<App>>,
+    access: Access,
+    Path((id, household)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    access.may_see(READERS)?;
+    let community = access.community(&id)?.clone();
+    access.may_do(ADMINS)?;
+    let (now, who) = (app.clock.now(), access.caller.token.clone());
+    let erased = app.store.write(move |session| {
+        if !erasure::erase(session, &community, &household, now)? {
+            return Err(Problem::not_found());
+        }
+        audit::note(session.connection, now.timestamp_millis(), &who, "households.erase", &id)?;
+        Ok(())
+    });
+    erased.await?;
+    // The erasure stands whatever comes of this; the hourly job does it again.
+    if let Err(error) = app.store.scrub().await {
+        tracing::warn!(%error, "the store's file could not be scrubbed after an erasure");
+    }
+    Ok(StatusCode::NO_CONTENT)
 }

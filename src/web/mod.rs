@@ -21,6 +21,7 @@ mod layers;
 mod lids;
 mod messages;
 mod notes;
+mod once;
 mod openings;
 mod organizations;
 mod outside;
@@ -32,6 +33,7 @@ mod resource;
 mod schedules;
 mod sites;
 mod stream;
+mod visits;
 mod what_if;
 mod words;
 
@@ -80,6 +82,8 @@ impl fmt::Debug for App {
 
 /// The most bytes of a body other than an import.
 const MAX_BODY: usize = 1024 * 1024;
+/// The most bytes of an import.
+const MAX_IMPORT: usize = 8 * 1024 * 1024;
 /// How long requests under way may take to finish once the backend shuts down.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -104,7 +108,9 @@ impl utoipa::Modify for Bearer {
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
-    let import = routes!(households::list_households, households::import_households);
+    let households = routes!(households::list_households, households::import_households);
+    let visits = routes!(visits::list_visits, visits::record_visits);
+    let import = || DefaultBodyLimit::max(MAX_IMPORT);
     OpenApiRouter::new()
         .routes(routes!(organizations::list_organizations))
         .routes(routes!(
@@ -114,8 +120,11 @@ fn api() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(communities::list_communities))
         .routes(routes!(communities::get_community, communities::put_community, communities::delete_community))
-        .routes(import.layer(DefaultBodyLimit::max(households::MAX_IMPORT)))
+        .routes(households.layer(import()))
+        .routes(routes!(households::erase_household))
+        .routes(visits.layer(import()))
         .routes(routes!(figures::participation))
+        .routes(routes!(visits::awareness))
         .routes(routes!(sites::list_sites))
         .routes(routes!(sites::get_site, sites::put_site, sites::delete_site))
         .routes(routes!(schedules::get_schedule, schedules::put_schedule))

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use fenlei_wire::limits::{MAX_CARD_BYTES, MAX_GRAMS, is_id};
@@ -16,13 +15,14 @@ use utoipa::ToSchema;
 use super::access::{Access, READERS, RECORDERS};
 use super::events::EventView;
 use super::extract::{Id, Json};
+use super::once::IdempotencyKey;
 use super::problem::{Problem, WriteProblems};
 use super::{App, words};
 use crate::domain::decode::{MAX_AHEAD_MS, MAX_BEHIND_MS};
 use crate::domain::event::{Deposit, DepositRef};
+use crate::store::StoreError;
 use crate::store::events::{self, Filter};
 use crate::store::notes::{NoteError, NotedDeposit, note_deposit, note_verdict};
-use crate::store::{StoreError, idempotency};
 
 /// A deposit seen (`stream` and what is known of it), or a verdict on one that is stored (`deposit` and `verdict`).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -105,25 +105,6 @@ impl NoteBody {
     }
 }
 
-/// The key under which a client may repeat its request.
-pub(super) struct IdempotencyKey(String);
-
-const MAX_KEY: usize = 200;
-
-impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let key = parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-        let key = key.map(str::trim).filter(|key| (1..=MAX_KEY).contains(&key.len()));
-        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
-            Problem::bad_request(
-                "send an `Idempotency-Key` of 1 to 200 characters, new for each note: repeated, it is stored once",
-            )
-        })
-    }
-}
-
 impl From<NoteError> for Problem {
     fn from(error: NoteError) -> Self {
         match error {
@@ -144,32 +125,25 @@ pub(super) async fn note(
     State(app): State<Arc<App>>,
     access: Access,
     Id(id): Id,
-    IdempotencyKey(key): IdempotencyKey,
+    key: IdempotencyKey,
     Json(body): Json<NoteBody>,
 ) -> Result<Response, Problem> {
     access.may_see(READERS)?;
     let site = access.site(&id)?.clone();
     access.may_do(RECORDERS)?;
     let now = app.clock.now().timestamp_millis();
-    // It may hold a card, so not even its hash is kept in a form that others could guess from.
-    let asked = serde_json::to_string(&(&site.id, &body)).unwrap_or_default();
-    let fingerprint = app.card_key.hash(&asked).0;
+    let once = key.required(&app, &access, &(&site.id, &body))?;
     let asked = body.read(&app, now)?;
-    let token = access.caller.token.clone();
     let stored = app.store.write(move |session| {
-        if let Some((before, row)) = idempotency::find(session.connection, &token, &key)? {
-            if before != fingerprint {
-                let used = "this `Idempotency-Key` was used for another request: take a new one";
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, used));
-            }
+        if let Some(row) = once.before(session.connection)?.flatten() {
             return Ok(shown(session.connection, row)?);
         }
         let row = match asked {
             Asked::Deposit(deposit) => note_deposit(session, &site, deposit, now)?,
             Asked::Verdict(of, verdict) => note_verdict(session, &site, of, verdict, now)?,
         };
-        idempotency::remember(session.connection, (&token, &key), &fingerprint, row, now)?;
-        Ok(shown(session.connection, row)?)
+        once.done(session.connection, Some(row), now)?;
+        Ok::<_, Problem>(shown(session.connection, row)?)
     });
     Ok((StatusCode::CREATED, Json(stored.await?)).into_response())
 }

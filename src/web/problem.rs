@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::domain::period::SpanError;
-use crate::domain::roster::BadRow;
+use crate::domain::rows::BadRow;
 use crate::domain::schedule::ScheduleError;
 use crate::store::StoreError;
 use crate::store::registry::RegistryError;

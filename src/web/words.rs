@@ -1,5 +1,6 @@
 //! The word lists of the wire as OpenAPI schemas, so that the document lists the very words that are read.
 
+use crate::domain::awareness::{Outcome, VisitKind};
 use fenlei_wire::vocabulary::{DeviceKind, EventType, Stream, Verdict};
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Type};
 
@@ -21,6 +22,14 @@ pub(super) fn stream() -> Object {
 
 pub(super) fn verdict() -> Object {
     one_of(Verdict::ALL, Verdict::as_str)
+}
+
+pub(super) fn visit_kind() -> Object {
+    one_of(VisitKind::ALL, VisitKind::as_str)
+}
+
+pub(super) fn outcome() -> Object {
+    one_of(Outcome::ALL, Outcome::as_str)
 }
 
 pub(super) fn streams() -> utoipa::openapi::schema::Array {

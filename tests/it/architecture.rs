@@ -13,11 +13,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("draft", &[]),
     ("telemetry", &[]),
     ("webhook", &[]),
-    ("household_rows", &["domain"]),
+    ("rows", &["domain"]),
     ("store", &["domain", "clock"]),
     ("mqtt", &["domain", "store", "clock", "credentials"]),
     ("ingest", &["domain", "store", "mqtt", "clock"]),
-    ("web", &["domain", "store", "mqtt", "clock", "credentials", "household_rows", "telemetry", "webhook"]),
+    ("web", &["domain", "store", "mqtt", "clock", "credentials", "rows", "telemetry", "webhook"]),
     ("jobs", &["domain", "store", "mqtt", "clock", "webhook"]),
     ("card_key", &["domain", "draft", "store"]),
     // It reads a file into the options of the parts; the parts know their options, and no file.

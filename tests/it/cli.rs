@@ -216,6 +216,33 @@ fn an_import_is_made_as_a_whole_or_not_at_all() {
     assert!(run("good.csv", "garden").1.contains("put it back"));
 }
 
+#[test]
+fn visits_are_imported_as_a_whole_too() {
+    let folder = Folder::new();
+    folder.write("households.csv", CSV);
+    folder.done(&["import", "households", "--community", "garden", "households.csv"]);
+    let good = "household,date,kind,outcome,claimed,tested\nh1,2026-01-20,survey,answered,true,false\n";
+    folder.write("good.csv", good);
+    folder.write("bad.csv", &format!("{good}h1,2026-01-21,survey,refused,true,\nh7,2026-01-21,visit,absent,,\n"));
+    let run = |file: &'static str| ["import", "visits", "--community", "garden", file];
+    let (code, said) = folder.refused(&run("bad.csv"));
+    assert_eq!(code, 1);
+    insta::assert_snapshot!(said, @r"
+    bad.csv row 2: `claimed` and `tested` are answers: they go with the outcome `answered` only
+    bad.csv row 3: no such household is in the community: import it first
+    fenlei: nothing was imported: mend what is named above (2) and repeat
+    ");
+    assert_eq!(visits(&folder.store()), 0);
+    for _ in 0..2 {
+        assert_eq!(folder.done(&run("good.csv")), "1 visits recorded\n");
+        assert_eq!(visits(&folder.store()), 1);
+    }
+}
+
+fn visits(store: &Connection) -> i64 {
+    store.query_row("SELECT count(*) FROM visit", [], |row| row.get(0)).unwrap()
+}
+
 fn households(store: &Connection) -> i64 {
     store.query_row("SELECT count(*) FROM household", [], |row| row.get(0)).unwrap()
 }

@@ -38,11 +38,16 @@ async fn each_role_may_do_its_own() {
     let hours = || Some(json!({"valid_from": "2027-01-01", "weekly": []}));
     let rows = || Some(json!([]));
     // admin, operator, organization, scheduler, linkage
-    let table: [Row; 21] = [
+    let table: [Row; 26] = [
         (Method::GET, "organizations", None, [200, 200, 200, 404, 404]),
         (Method::GET, "communities/garden", None, [200, 200, 200, 404, 404]),
         (Method::GET, "communities/garden/participation", None, [200, 200, 200, 404, 404]),
         (Method::GET, "communities/garden/households", None, [200, 200, 200, 404, 404]),
+        (Method::GET, "communities/garden/awareness", None, [200, 200, 200, 404, 404]),
+        (Method::GET, "communities/garden/visits", None, [200, 200, 200, 404, 404]),
+        (Method::GET, "communities/garden/households?participating=false", None, [200, 200, 200, 404, 404]),
+        (Method::POST, "communities/garden/visits", rows(), [200, 403, 200, 404, 404]),
+        (Method::DELETE, "communities/garden/households/no-such", None, [404, 403, 403, 404, 404]),
         (Method::GET, "projects", None, [200, 200, 200, 404, 404]),
         (Method::GET, "sites", None, [200, 200, 200, 200, 404]),
         (Method::GET, "sites/gate", None, [200, 200, 200, 200, 404]),

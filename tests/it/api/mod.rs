@@ -2,6 +2,8 @@
 
 mod access;
 mod document;
+mod doorstep;
+mod erasure;
 mod events;
 mod figures;
 mod households;
@@ -11,4 +13,5 @@ mod problems;
 mod quarantine;
 mod registry;
 mod stream;
+mod visits;
 mod what_if;

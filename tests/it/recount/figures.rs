@@ -97,7 +97,11 @@ impl Recount<'_> {
         self.history.day(row.from) <= date && row.until.is_none_or(|until| date <= self.history.day(until))
     }
 
-    fn household(&self, community: usize, card: usize, date: NaiveDate) -> Option<usize> {
+    fn household(&self, community: usize, entry: &Entry, date: NaiveDate) -> Option<usize> {
+        if let Some((home, household)) = entry.erased {
+            return Some(household).filter(|household| home == community && self.enrolled(community, *household, date));
+        }
+        let Body::Deposit { card: Some(card), .. } = entry.body else { return None };
         // The first four cards are of the first community's households, the next four of the second's.
         let own = card.checked_sub(community * 4).filter(|own| *own < 4)?;
         let roster = &self.model.rosters[community];
@@ -147,7 +151,7 @@ impl Recount<'_> {
         let mut set_out: BTreeSet<((NaiveDate, u32, u32), usize)> = BTreeSet::new();
         let (mut timings, mut verdicts, mut grams, mut identified) = ([0; 3], [0; 3], [0; 4], 0);
         for entry in self.model.deposits(community) {
-            let Body::Deposit { stream, grams: weight, card, .. } = entry.body else { continue };
+            let Body::Deposit { stream, grams: weight, .. } = entry.body else { continue };
             let date = local(SITES[DEVICES[entry.device()].site].zone, entry.time).date;
             if date < from || to < date {
                 continue;
@@ -156,7 +160,7 @@ impl Recount<'_> {
             timings[timing as usize] += 1;
             verdicts[entry.verdict().unwrap_or(2)] += 1;
             grams[stream] += u64::from(weight);
-            let Some(household) = card.and_then(|card| self.household(community, card, date)) else { continue };
+            let Some(household) = self.household(community, entry, date) else { continue };
             identified += 1;
             if !in_h.contains(&household) {
                 continue;
@@ -189,6 +193,35 @@ impl Recount<'_> {
             scheduled: opportunities.len() as u64,
             observed: observed.len() as u64,
         }
+    }
+
+    /// Population; respondents and aware as claimed and as tested; refused; absent.
+    pub fn awareness(&self, community: usize, from: NaiveDate, to: NaiveDate, now: DateTime<Utc>) -> [u64; 7] {
+        let roll_call = to.min(now.with_timezone(&COMMUNITIES[community].1).date_naive());
+        let mut figure = [0; 7];
+        for household in self.model.rosters[community].keys() {
+            if !self.enrolled(community, *household, roll_call) {
+                continue;
+            }
+            figure[0] += 1;
+            let mut of_it: Vec<_> = self.model.visits[community]
+                .iter()
+                .filter(|visit| visit.household == *household)
+                .filter(|visit| (from..=to).contains(&self.history.day(visit.day)))
+                .collect();
+            of_it.sort_by_key(|visit| visit.day);
+            let claimed = of_it.iter().rev().find_map(|visit| visit.claimed);
+            let tested = of_it.iter().rev().find_map(|visit| visit.tested);
+            for (place, answer) in [(1, claimed), (3, tested)] {
+                figure[place] += u64::from(answer.is_some());
+                figure[place + 1] += u64::from(answer == Some(true));
+            }
+            if let (None, None, Some(last)) = (claimed, tested, of_it.last()) {
+                figure[5] += u64::from(last.outcome == 1);
+                figure[6] += u64::from(last.outcome == 2);
+            }
+        }
+        figure
     }
 
     /// Deposits of a site by hour: in window, makeup, off hours.

@@ -76,6 +76,16 @@ pub enum Op {
         community: usize,
         rows: Vec<Row>,
     },
+    /// At so many hours after the middle of the history.
+    Erase {
+        community: usize,
+        household: usize,
+        now_hours: i64,
+    },
+    Visit {
+        community: usize,
+        visits: Vec<Visit>,
+    },
     Replace(usize),
     Register,
     State {
@@ -212,6 +222,19 @@ pub struct Row {
     pub cards: Vec<usize>,
 }
 
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub household: usize,
+    pub day: i64,
+    pub survey: bool,
+    /// Of [`OUTCOMES`].
+    pub outcome: usize,
+    pub claimed: Option<bool>,
+    pub tested: Option<bool>,
+}
+
+pub const OUTCOMES: [&str; 3] = ["answered", "refused", "absent"];
+
 /// Minutes at which windows open and close: around the default windows and around the changes of the clock.
 const EDGES: [u32; 14] = [0, 60, 120, 150, 180, 480, 510, 540, 600, 1020, 1080, 1380, 1410, 1440];
 
@@ -309,6 +332,17 @@ fn import() -> impl Strategy<Value = Op> {
     (0usize..2, prop::collection::vec(row, 1..4)).prop_map(|(community, rows)| Op::Import { community, rows })
 }
 
+fn visit() -> impl Strategy<Value = Op> {
+    let answers = (any::<Option<bool>>(), any::<Option<bool>>());
+    let visit = (0usize..6, -8i64..6, any::<bool>(), 0usize..3, answers).prop_map(
+        |(household, day, survey, outcome, (claimed, tested))| {
+            let said = |answer: Option<bool>| answer.filter(|_| outcome == 0);
+            Visit { household, day, survey, outcome, claimed: said(claimed), tested: said(tested) }
+        },
+    );
+    (0usize..2, prop::collection::vec(visit, 1..4)).prop_map(|(community, visits)| Op::Visit { community, visits })
+}
+
 pub fn check() -> impl Strategy<Value = Check> {
     (-7i64..7, 1i64..14, -130i64..200).prop_map(|(from, days, now_hours)| Check { from, days, now_hours })
 }
@@ -321,6 +355,9 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0usize..40).prop_map(Op::Resend),
         3 => schedule(),
         4 => import(),
+        2 => visit(),
+        2 => (0usize..2, 0usize..6, -130i64..200)
+            .prop_map(|(community, household, now_hours)| Op::Erase { community, household, now_hours }),
         1 => (0usize..DEVICES.len()).prop_map(Op::Replace),
         1 => Just(Op::Register),
         3 => state,

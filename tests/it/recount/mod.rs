@@ -159,6 +159,34 @@ fn a_camera_that_names_an_unknown_boot_begins_none() {
     replay(BERLIN_SKIPS_AN_HOUR, ops);
 }
 
+/// Before the card comes again, and after: what is read of it then is nobody's.
+#[test]
+fn an_erased_card_that_is_read_again_is_unknown() {
+    let household = Row { household: 0, from: -8, until: None, cards: vec![0] };
+    let ops = vec![
+        Op::Import { community: 0, rows: vec![household] },
+        publish(EAST_BIN, item(1, 8 * HOUR, deposit(0))),
+        Op::Erase { community: 0, household: 0, now_hours: 24 },
+        check(300),
+        publish(EAST_BIN, item(2, 8 * HOUR, deposit(0))),
+        Op::Resend(0),
+        check(300),
+        check(20),
+    ];
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
+#[test]
+fn a_card_that_passed_on_is_erased_for_the_days_of_one_household_only() {
+    let row = |household, from, until| Row { household, from, until, cards: vec![0] };
+    let on = |seq, day| publish(EAST_BIN, Item { day, ..item(seq, 8 * HOUR, deposit(0)) });
+    let erase = |household| Op::Erase { community: 0, household, now_hours: 48 };
+    let mut ops = vec![Op::Import { community: 0, rows: vec![row(0, -4, Some(-2)), row(1, -1, None)] }];
+    ops.extend([on(1, -5), on(2, -4), on(3, -2), on(4, -1), on(5, 0), erase(0), check(300)]);
+    ops.extend([on(6, -3), on(7, 1), Op::Resend(2), Op::Resend(4), check(300), erase(1), on(8, 1), check(40)]);
+    replay(BERLIN_SKIPS_AN_HOUR, ops);
+}
+
 #[test]
 fn new_hardware_is_not_compared_with_what_the_old_had_refused() {
     let flawed = |grams| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::{Body, DEVICES, LATE, Row, SITES, Schedule};
+use super::history::{Body, DEVICES, LATE, Row, SITES, Schedule, Visit};
 
 /// (device, incarnation, boot).
 pub type Boot = (usize, u32, u32);
@@ -20,10 +20,27 @@ pub struct Element {
 }
 
 impl Element {
-    /// What must be the same when it comes again.
-    fn content(&self) -> String {
+    /// What must be the same when it comes again; of an erased card, that it is one.
+    fn content(&self, erased: bool) -> String {
         let time = if self.unsynced { None } else { Some(self.stamped) };
-        format!("{:?} {time:?} {}", self.body, self.broken)
+        let mut body = self.body.clone();
+        if let Body::Deposit { card: Some(card), .. } = &mut body
+            && erased
+        {
+            *card = 0;
+        }
+        format!("{body:?} {time:?} {}", self.broken)
+    }
+
+    fn says(&self, again: &Self, erased: bool) -> bool {
+        self.content(erased) == again.content(erased)
+    }
+
+    fn card(&self) -> Option<usize> {
+        match self.body {
+            Body::Deposit { card, .. } => card,
+            _ => None,
+        }
     }
 }
 
@@ -38,6 +55,8 @@ pub struct Entry {
     pub body: Body,
     /// Of a deposit: what the first camera found.
     pub camera: Option<usize>,
+    /// Its card is nobody's any more, and the erased household, as the roster has it, whose it was.
+    pub erased: Option<(usize, usize)>,
 }
 
 impl Entry {
@@ -55,8 +74,9 @@ impl Entry {
 
 #[derive(Clone, Debug)]
 enum Came {
-    Accepted(String),
-    Refused(String),
+    Accepted(Element),
+    /// And whether its card is erased.
+    Refused(Element, bool),
     DeclaredLost,
 }
 
@@ -71,12 +91,18 @@ pub struct Model {
     waiting: Vec<(usize, u32)>,
     pub registered_late: bool,
     pub schedules: BTreeMap<usize, Vec<Schedule>>,
+    /// Erased households are in it too, from [`ERASED`] on and without cards.
     pub rosters: [BTreeMap<usize, Row>; 2],
+    /// In the order in which they were recorded.
+    pub visits: [Vec<Visit>; 2],
     /// Spans in which each device was online.
     pub online: BTreeMap<usize, Vec<(i64, Option<i64>)>>,
     session: BTreeMap<usize, (bool, u32)>,
     alive: Option<i64>,
 }
+
+/// From this number on, the roster's households are erased ones.
+pub const ERASED: usize = 1_000;
 
 /// What a receipt says, as ranges of seqs that have come.
 pub type Ranges = Vec<(u64, u64)>;
@@ -92,23 +118,23 @@ impl Model {
         for element in elements {
             receipted.insert(element.boot);
             let boot = (device, self.incarnation(device), element.boot);
-            let content = element.content();
             match self.came.get(&(boot, element.seq)) {
                 Some(Came::DeclaredLost) => {}
                 Some(Came::Accepted(first)) => {
-                    if *first != content {
+                    let entry = self.ledger.iter().find(|entry| (entry.boot, entry.seq) == (boot, element.seq));
+                    if !first.says(element, entry.is_some_and(|entry| entry.erased.is_some())) {
                         *self.conflicts.entry(boot).or_default() += 1;
                     }
                 }
-                Some(Came::Refused(first)) => {
-                    if *first == content {
+                Some(Came::Refused(first, erased)) => {
+                    if first.says(element, *erased) {
                         *self.refusals.entry(device).or_default() += 1;
                     } else {
                         *self.conflicts.entry(boot).or_default() += 1;
                     }
                 }
                 None if self.acceptable(device, element, received) => {
-                    self.came.insert((boot, element.seq), Came::Accepted(content));
+                    self.came.insert((boot, element.seq), Came::Accepted(element.clone()));
                     self.accept(boot, element, received);
                     if let Body::Lost { of_boot, from, to } = element.body {
                         receipted.insert(of_boot);
@@ -119,7 +145,7 @@ impl Model {
                     }
                 }
                 None => {
-                    self.came.insert((boot, element.seq), Came::Refused(content));
+                    self.came.insert((boot, element.seq), Came::Refused(element.clone(), false));
                     *self.refusals.entry(device).or_default() += 1;
                 }
             }
@@ -147,7 +173,7 @@ impl Model {
         let time = if element.unsynced { received } else { element.stamped };
         let place = self.ledger.len();
         let (body, unsynced) = (element.body.clone(), element.unsynced);
-        self.ledger.push(Entry { boot, seq: element.seq, time, received, unsynced, body, camera: None });
+        self.ledger.push(Entry { boot, seq: element.seq, time, received, unsynced, body, camera: None, erased: None });
         match element.body {
             Body::Deposit { .. } => {
                 // Of the judgements that mean it, the first committed has it.
@@ -237,6 +263,59 @@ impl Model {
             self.rosters[community] = roster;
         }
         possible
+    }
+
+    /// Records if every household is there, and says whether.
+    pub fn visit(&mut self, community: usize, visits: &[Visit]) -> bool {
+        let possible = visits.iter().all(|visit| self.rosters[community].contains_key(&visit.household));
+        if possible {
+            for visit in visits {
+                let name = |visit: &Visit| (visit.household, visit.day, visit.survey);
+                self.visits[community].retain(|former| name(former) != name(visit));
+                self.visits[community].push(visit.clone());
+            }
+        }
+        possible
+    }
+
+    /// Erases if it is there, and says whether. `day` tells the day of an instant in a zone, counted as the history does;
+    /// `today` is that of the community.
+    pub fn erase(
+        &mut self,
+        community: usize,
+        household: usize,
+        today: i64,
+        day: impl Fn(chrono_tz::Tz, i64) -> i64,
+    ) -> bool {
+        let Some(row) = self.rosters[community].remove(&household) else { return false };
+        let stay = |day: i64| row.from <= day && row.until.is_none_or(|until| day <= until);
+        let stand_in = (ERASED..).find(|number| !self.rosters[community].contains_key(number)).unwrap();
+        for card in &row.cards {
+            let shared = self.rosters[community].values().any(|other| other.cards.contains(card));
+            // The first four cards are of the first community's households, the next four of the second's.
+            let number = community * 4 + card;
+            let here = |device: usize| SITES[DEVICES[device].site].community == community;
+            for entry in self.ledger.iter_mut().filter(|entry| entry.erased.is_none()) {
+                let Body::Deposit { card: Some(card), .. } = entry.body else { continue };
+                let then = day(SITES[DEVICES[entry.device()].site].zone, entry.time);
+                if card == number && (!shared || here(entry.device()) && stay(then)) {
+                    entry.erased = Some((community, stand_in));
+                }
+            }
+            for ((boot, _), came) in &mut self.came {
+                let Came::Refused(element, erased) = came else { continue };
+                let then = day(SITES[DEVICES[boot.0].site].zone, element.stamped);
+                if element.card() == Some(number) && (!shared || here(boot.0) && stay(then)) {
+                    *erased = true;
+                }
+            }
+        }
+        let until = Some(row.until.map_or(today, |until| until.min(today)));
+        self.rosters[community].insert(stand_in, Row { household: stand_in, until, cards: vec![], ..row });
+        for visit in self.visits[community].iter_mut().filter(|visit| visit.household == household) {
+            visit.household = stand_in;
+        }
+        true
     }
 
     pub fn state(&mut self, device: usize, online: bool, boot: u32, at: i64) {

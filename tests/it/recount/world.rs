@@ -3,19 +3,24 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Duration, NaiveDate, SecondsFormat, Utc};
+use fenlei::domain::awareness::{self, Outcome, VisitKind};
 use fenlei::domain::card::CardKey;
 use fenlei::domain::inbound::Inbound;
 use fenlei::domain::marks::Receipt;
+use fenlei::domain::period::Span;
 use fenlei::domain::registry::{Organization, OrganizationKind};
 use fenlei::domain::roster::HouseholdRow;
+use fenlei::domain::statistics::Participation;
 use fenlei::store::registry::{self, DeviceFields, SiteFields};
 use fenlei::store::roster::{self, ImportError};
-use fenlei::store::{Options, Store, StoreError, states};
+use fenlei::store::{Options, Store, StoreError, erasure, states, visits};
 use fenlei_wire::vocabulary::DeviceKind;
 use serde_json::{Value, json};
 
-use super::history::{COMMUNITIES, DEVICES, Flaw, History, LATE, Op, Publish, Row, SITES, Schedule, Window};
-use super::history::{STREAMS, card_name, instant};
+use super::compare::numbers;
+use super::figures::local;
+use super::history::{COMMUNITIES, DEVICES, Flaw, History, LATE, OUTCOMES, Op, Publish, Row, SITES, STREAMS};
+use super::history::{Schedule, Visit, Window, card_name, instant};
 use super::model::{Element, Model};
 
 pub fn key() -> CardKey {
@@ -60,6 +65,8 @@ impl<'a> World<'a> {
             Op::Resend(_) | Op::Check(_) => {}
             Op::Schedule { site, schedule } => self.schedule(*site, schedule).await,
             Op::Import { community, rows } => self.import(*community, rows).await,
+            Op::Visit { community, visits } => self.visit(*community, visits).await,
+            Op::Erase { community, household, now_hours } => self.erase(*community, *household, *now_hours).await,
             Op::Replace(device) if *device != LATE || self.model.registered_late => {
                 let (id, now) = (DEVICES[*device].id, self.clock);
                 let rotate = move |session: &mut fenlei::store::writer::Session<'_>| {
@@ -209,6 +216,73 @@ impl<'a> World<'a> {
         });
         json!({"valid_from": self.history.day(schedule.valid_from), "weekly": weekly.collect::<Vec<_>>(),
             "dates": dates.collect::<Vec<_>>()})
+    }
+
+    async fn visit(&mut self, community: usize, visits: &[Visit]) {
+        let registered = self.store.registry().communities[COMMUNITIES[community].0].key;
+        let kind = |survey| if survey { VisitKind::Survey } else { VisitKind::Visit };
+        let rows: Vec<_> = visits
+            .iter()
+            .map(|visit| awareness::Visit {
+                household: format!("household-{}", visit.household),
+                date: self.history.day(visit.day),
+                kind: kind(visit.survey),
+                outcome: Outcome::parse(OUTCOMES[visit.outcome]).unwrap(),
+                claimed: visit.claimed,
+                tested: visit.tested,
+            })
+            .collect();
+        let today = self.history.day(9);
+        let record = move |session: &mut fenlei::store::writer::Session<'_>| {
+            visits::record(session.connection, registered, rows.into(), today)
+        };
+        let recorded = match self.store.write(record).await {
+            Ok(recorded) => recorded > 0,
+            Err(ImportError::Rows(_)) => false,
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(recorded, self.model.visit(community, visits), "whether the visits are recorded");
+    }
+
+    /// Erases, and holds every figure up to today against what it was.
+    async fn erase(&mut self, community: usize, household: usize, now_hours: i64) {
+        let now = self.now(now_hours);
+        let (id, zone) = COMMUNITIES[community];
+        let registered = self.store.registry().communities[id].clone();
+        self.settle().await;
+        let before = self.figures_until(now).await;
+        let erased = self
+            .store
+            .write(move |session| erasure::erase(session, &registered, &format!("household-{household}"), now))
+            .await
+            .unwrap();
+        let after = self.figures_until(now).await;
+        assert_eq!(before, after, "figures before and after an erasure");
+        let center = self.history.day(0);
+        let day = |zone: chrono_tz::Tz, at: i64| (local(zone, at).date - center).num_days();
+        let today = day(zone, now.timestamp_millis());
+        assert_eq!(erased, self.model.erase(community, household, today, day), "whether the household is erased");
+    }
+
+    /// The figures of both communities for spans that end today or earlier, on which the erasure of today has no say.
+    async fn figures_until(&self, now: DateTime<Utc>) -> Vec<(Participation, [u64; 7])> {
+        let mut figures = Vec::new();
+        for (id, zone) in COMMUNITIES {
+            let today = now.with_timezone(&zone).date_naive();
+            for (days, before) in [(1, 0), (3, 0), (7, 1), (20, 0), (4, 2), (2, 4)] {
+                let to = today - Duration::days(before);
+                let span = Span::new(to - Duration::days(days - 1), to).unwrap();
+                let registry = self.store.registry();
+                let community = registry.communities[id].clone();
+                let read = self.store.read(move |connection| {
+                    let counts = fenlei::store::figures::counts(connection, &registry, &community, span, now)?;
+                    let aware = visits::figure(connection, &community, span, today)?;
+                    Ok((counts.participation(span, today), numbers(&aware)))
+                });
+                figures.push(read.await.unwrap());
+            }
+        }
+        figures
     }
 
     async fn import(&mut self, community: usize, rows: &[Row]) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use fenlei::clock::SteppedClock;
-use fenlei::domain::card::CardKey;
+use fenlei::domain::card::{CardHash, CardKey};
 use fenlei::domain::inbound::{Inbound, Sender};
 use fenlei::domain::registry::Role;
 use fenlei::store::{Committed, Options, Store, StoreError, tokens};
@@ -28,7 +28,7 @@ pub(crate) struct Api {
     key: CardKey,
     stop: DropGuard,
     serving: JoinHandle<std::io::Result<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// An answer, read to its end.
@@ -78,7 +78,7 @@ impl Api {
         let serving = tokio::spawn(web::serve(listener, web::router(app), stop.clone()));
         let admin = token(&store, None, &[Role::Admin]).await;
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, _folder: folder }
+        Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, folder }
     }
 
     /// The registry that most tests need: two communities of two committees, a site with a bin and a camera in the first.
@@ -99,6 +99,16 @@ impl Api {
             assert_eq!(answer.status, StatusCode::CREATED, "{path}: {answer:?}");
         }
         api
+    }
+
+    /// The store's file.
+    pub(crate) fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("fenlei.db")
+    }
+
+    /// The keyed hash under which a card is kept.
+    pub(crate) fn hash(&self, card: &str) -> CardHash {
+        self.key.hash(card)
     }
 
     /// Asks the server to stop; comes back once it has.

@@ -1,0 +1,117 @@
+//! Visits and surveys: recorded as a whole or not at all, one for each household, day and kind.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StoreError;
+use super::roster::{self, ImportError};
+use crate::domain::awareness::{Awareness, Outcome, Said, Visit, VisitKind, awareness, check_visits};
+use crate::domain::period::Span;
+use crate::domain::registry::Community;
+use crate::domain::roster::HouseholdKey;
+use crate::domain::rows::{BadRow, Rows};
+use crate::domain::zone::Day;
+use chrono::NaiveDate;
+
+/// Records every row of an import, and says how many; `today` is that of the community.
+pub fn record(
+    connection: &Connection,
+    community: i64,
+    rows: Rows<Visit>,
+    today: NaiveDate,
+) -> Result<usize, ImportError> {
+    let Rows { readable: rows, mut bad } = rows;
+    bad.extend(check_visits(&rows, today));
+    let mut find =
+        connection.prepare_cached("SELECT key FROM household WHERE community = ?1 AND id = ?2 AND erased IS NULL")?;
+    let mut visits = Vec::with_capacity(rows.len());
+    for (number, visit) in &rows {
+        match find.query_row((community, &visit.household), |row| row.get::<_, i64>(0)).optional()? {
+            Some(household) => visits.push((household, visit)),
+            None => bad.push(BadRow::new(*number, "no such household is in the community: import it first")),
+        }
+    }
+    if !bad.is_empty() {
+        bad.sort_by_key(|bad| bad.row);
+        return Err(ImportError::Rows(bad));
+    }
+    let mut replace = connection.prepare_cached(
+        "INSERT OR REPLACE INTO visit (household, day, kind, outcome, claimed, tested) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for (household, visit) in visits {
+        let (kind, outcome) = (visit.kind.as_str(), visit.outcome.as_str());
+        replace.execute((household, Day::of(visit.date).0, kind, outcome, visit.claimed, visit.tested))?;
+    }
+    Ok(rows.len())
+}
+
+/// The first `limit` records after the one numbered `after`, in the order in which they were recorded, with their numbers.
+pub fn list(
+    connection: &Connection,
+    community: i64,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<(i64, Visit)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT v.id, h.id, v.day, v.kind, v.outcome, v.claimed, v.tested
+         FROM visit v JOIN household h ON h.key = v.household
+         WHERE h.community = ?1 AND h.erased IS NULL AND v.id > ?2 ORDER BY v.id LIMIT ?3",
+    )?;
+    let mut rows = select.query((community, after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind: String = row.get(3)?;
+        let visit = Visit {
+            household: row.get(1)?,
+            date: Day(row.get(2)?).date(),
+            kind: VisitKind::parse(&kind).ok_or(StoreError::Corrupt("an unknown kind of visit"))?,
+            outcome: outcome(row, 4)?,
+            claimed: row.get(5)?,
+            tested: row.get(6)?,
+        };
+        listed.push((row.get(0)?, visit));
+    }
+    Ok(listed)
+}
+
+fn outcome(row: &rusqlite::Row<'_>, column: usize) -> Result<Outcome, StoreError> {
+    let outcome: String = row.get(column)?;
+    Outcome::parse(&outcome).ok_or(StoreError::Corrupt("an unknown outcome of a visit"))
+}
+
+/// The awareness figure of `community` for `span`.
+pub fn figure(
+    connection: &Connection,
+    community: &Community,
+    span: Span,
+    today: NaiveDate,
+) -> Result<Awareness, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT v.household, v.outcome, v.claimed, v.tested
+         FROM visit v JOIN household h ON h.key = v.household
+         WHERE h.community = ?1 AND v.day BETWEEN ?2 AND ?3 ORDER BY v.day, v.id",
+    )?;
+    let mut rows = select.query((community.key, span.first_day().0, span.last_day().0))?;
+    let mut said = Vec::new();
+    while let Some(row) = rows.next()? {
+        said.push(Said {
+            household: HouseholdKey(row.get(0)?),
+            outcome: outcome(row, 1)?,
+            claimed: row.get(2)?,
+            tested: row.get(3)?,
+        });
+    }
+    Ok(awareness(&roster::load(connection, community.key)?, &said, span, today))
+}
+
+/// The households with any record in `span`.
+pub fn visited(connection: &Connection, community: i64, span: Span) -> Result<HashSet<HouseholdKey>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT DISTINCT v.household FROM visit v JOIN household h ON h.key = v.household
+         WHERE h.community = ?1 AND v.day BETWEEN ?2 AND ?3",
+    )?;
+    let visited =
+        select.query_map((community, span.first_day().0, span.last_day().0), |row| Ok(HouseholdKey(row.get(0)?)))?;
+    Ok(visited.collect::<Result<_, _>>()?)
+}
