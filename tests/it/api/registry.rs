@@ -196,6 +196,13 @@ async fn what_a_device_reports_changes_its_tag_but_not_what_if_match_is_held_aga
       "id": "bin-1",
       "kind": "bin",
       "last_received": "2026-11-23T04:00:00.000Z",
+      "lid": {
+        "expected": "locked",
+        "follows": null,
+        "next": "2026-11-23T09:00:00.000Z",
+        "reported": null,
+        "since": null
+      },
       "lost": [],
       "missing": 1,
       "online": false,
