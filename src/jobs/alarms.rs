@@ -52,11 +52,11 @@ fn hear(session: &mut Session<'_>, found: &[Listed]) -> Result<(), StoreError> {
 
 /// What nobody says. While no broker is reached nobody is missed.
 pub(super) async fn look(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
-    let connection = publisher.connection();
+    let mut connection = publisher.connection();
     let mut listening = None;
     let looking = every(LOOK_EVERY, &stop, "alarms", || {
         let now = clock.now().timestamp_millis();
-        listening = connection.borrow().map(|_| listening.unwrap_or(now));
+        listening = connection.number().map(|_| listening.unwrap_or(now));
         let (store, listening) = (store.clone(), listening);
         async move {
             let counted = store.write(move |session| {

@@ -104,19 +104,21 @@ async fn nobody_is_missed_for_an_outage_of_the_backend() {
     world.heard().await;
     world.stop_jobs().await;
     world.wait(120);
-    let started = world.now().timestamp_millis();
+    let started = Some(world.now().timestamp_millis());
     world.look_since(started).await;
     world.wait(14);
     world.look_since(started).await;
     assert_eq!(world.alarms("kind=silent").await.len(), 0, "nobody has listened for long enough");
     world.wait(1);
+    world.look_since(None).await;
+    assert_eq!(world.alarms("kind=silent").await.len(), 0, "nobody listens");
     world.look_since(started).await;
     assert_eq!(world.alarms("kind=silent&state=open").await.len(), 1);
     // One that was missed before still is.
     world.wait(120);
-    world.look_since(world.now().timestamp_millis()).await;
+    world.look_since(Some(world.now().timestamp_millis())).await;
     world.wait(11);
-    world.look_since(world.now().timestamp_millis()).await;
+    world.look_since(Some(world.now().timestamp_millis())).await;
     assert_eq!(world.alarms("kind=silent&state=open").await.len(), 1);
 }
 

@@ -86,16 +86,16 @@ impl World {
 
     /// Looks for what nobody says, as the job does every two seconds: for tests of what is not found.
     pub async fn look(&self) {
-        self.look_since(self.began).await;
+        self.look_since(Some(self.began)).await;
     }
 
-    /// Looks, as a backend that has heard devices since then.
-    pub async fn look_since(&self, listening: i64) {
+    /// Looks, as a backend that has heard devices since then, or hears none.
+    pub async fn look_since(&self, listening: Option<i64>) {
         let now = self.now().timestamp_millis();
         let look = self
             .api
             .store
-            .write(move |session| alarm_causes::look(session.connection, &session.registry, Some(listening), now));
+            .write(move |session| alarm_causes::look(session.connection, &session.registry, listening, now));
         look.await.unwrap();
     }
 
