@@ -3,16 +3,16 @@
 //! A bin keeps its hours by itself. The commands at the edges are for those whose clock or config is not what it should be,
 //! so they are sent for a few minutes only: a bin that is reached later has long done it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use fenlei_wire::config::Config;
 use fenlei_wire::vocabulary::{DeviceKind, DoorBy};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::StoreError;
 use super::commands::{self, NewCommand, Order};
 use super::openings::{self, Opening};
+use super::{StoreError, alarms};
+use crate::domain::alarms::{Cause, Kind};
 use crate::domain::device_config::hours_of;
 use crate::domain::event::Door;
 use crate::domain::lids::{Held, Hours, Lid};
@@ -23,16 +23,18 @@ const AHEAD_MS: i64 = 2 * 60_000;
 /// How long after an edge its command is still sent, in milliseconds.
 const LATE_MS: i64 = 10 * 60_000;
 
-/// What lids are to be told at the edges of their hours and by openings.
+/// What lids are to be told at the edges of their hours and by openings, and which of them do not follow.
 #[derive(Debug, Default)]
 pub struct Plan {
     commands: Vec<NewCommand>,
     withdrawn: Vec<i64>,
+    /// By the keys of site and device.
+    causes: Vec<((i64, Option<i64>), Cause)>,
 }
 
 impl Plan {
     pub fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.withdrawn.is_empty()
+        self.commands.is_empty() && self.withdrawn.is_empty() && self.causes.is_empty()
     }
 }
 
@@ -45,33 +47,44 @@ pub fn plan(
 ) -> Result<Plan, StoreError> {
     let millis = now.timestamp_millis();
     let openings = openings::since(connection, millis - LATE_MS)?;
+    let alarmed: HashSet<i64> = alarms::open_of(connection, Kind::Lid)?.into_iter().map(|(_, device)| device).collect();
     let (mut plan, mut known) = (Plan::default(), HashMap::new());
     for (device, site) in bins(registry).filter(|(_, site)| only.is_none_or(|only| site.key == only)) {
         // Bins of a site differ at most by their streams.
         let config = known.entry((site.key, &device.streams)).or_insert_with(|| hours_of(site, device, now).ok());
         let Some(config) = config else { continue };
         let of_site: Vec<_> = openings.iter().filter(|opening| opening.site == site.key).collect();
-        let planned = commands_of(device, config, &of_site, millis);
+        let held = held(&of_site);
+        let hours = Hours { config, held: &held };
+        let planned = commands_of(device, hours, &of_site, millis);
         for open in commands::planned_and_open(connection, device.key)? {
             if !planned.iter().any(|command| command.occasion == open.occasion) {
                 plan.withdrawn.push(open.number);
             }
         }
         plan.commands.extend(planned.into_iter().filter(|command| command.expires > millis));
+        let cause = match follows(connection, device, hours, millis)?.1 {
+            Some(false) => Some(Cause::Holds(Kind::Lid)),
+            Some(true) if alarmed.contains(&device.key) => Some(Cause::Gone(Kind::Lid)),
+            _ => None,
+        };
+        plan.causes.extend(cause.map(|cause| ((site.key, Some(device.key)), cause)));
     }
     Ok(plan)
 }
 
-fn commands_of(device: &Device, config: &Config, openings: &[&Opening], now: i64) -> Vec<NewCommand> {
-    let held: Vec<_> = openings.iter().map(|opening| Held { from: opening.start, until: opening.until }).collect();
-    let hours = Hours { config, held: &held };
+fn held(openings: &[&Opening]) -> Vec<Held> {
+    openings.iter().map(|opening| Held { from: opening.start, until: opening.until }).collect()
+}
+
+fn commands_of(device: &Device, hours: Hours<'_>, openings: &[&Opening], now: i64) -> Vec<NewCommand> {
     let command =
         |occasion, order, due, expires| NewCommand { device: device.key, occasion, order, message: None, due, expires };
     let opened = openings.iter().filter(|opening| opening.until > now);
     let opened = opened.map(|opening| command(opening.occasion(), Order::Open, opening.start, opening.until));
     // That a site is opened its opening says.
     let edges = hours.edges(now - LATE_MS, now + AHEAD_MS).into_iter();
-    let edges = edges.filter(|edge| held.iter().all(|held| held.from != edge.at)).map(|edge| {
+    let edges = edges.filter(|edge| hours.held.iter().all(|held| held.from != edge.at)).map(|edge| {
         let (order, name) = if edge.lid.is_locked() { (Order::Lock, "lock") } else { (Order::Unlock, "unlock") };
         let next = hours.next_edge(edge.at).map_or(i64::MAX, |next| next.at);
         command(format!("edge/{}/{name}", edge.at), order, edge.at, next.min(edge.at + LATE_MS))
@@ -79,12 +92,13 @@ fn commands_of(device: &Device, config: &Config, openings: &[&Opening], now: i64
     opened.chain(edges).collect()
 }
 
-/// Queues and withdraws what was planned.
+/// Queues and withdraws what was planned, and raises an alarm of each lid that does not follow.
 pub fn apply(connection: &Connection, plan: &Plan, now: i64) -> Result<(), StoreError> {
     for number in &plan.withdrawn {
         commands::withdraw(connection, *number, "by the hours of its site it is no longer to be so", now)?;
     }
-    plan.commands.iter().try_for_each(|command| commands::queue(connection, command, now))
+    plan.commands.iter().try_for_each(|command| commands::queue(connection, command, now))?;
+    plan.causes.iter().try_for_each(|(whose, cause)| alarms::note(connection, *whose, *cause, now))
 }
 
 fn bins(registry: &Registry) -> impl Iterator<Item = (&Device, &Site)> {
@@ -121,7 +135,7 @@ pub struct Standing {
     pub expected: Lid,
     /// As it says, and since when.
     pub reported: Option<(Lid, i64)>,
-    /// `None`: it has not said, or has a moment left to follow.
+    /// `None`: it has not said, is offline, or has a moment left to follow.
     pub follows: Option<bool>,
     /// When it is to change next.
     pub next: Option<i64>,
@@ -137,16 +151,28 @@ pub fn standing(
     let Ok(config) = hours_of(site, bin, now) else { return Ok(None) };
     let now = now.timestamp_millis();
     let openings = openings::since(connection, now - LATE_MS)?;
-    let of_site = openings.iter().filter(|opening| opening.site == site.key);
-    let held: Vec<_> = of_site.map(|opening| Held { from: opening.start, until: opening.until }).collect();
+    let of_site: Vec<_> = openings.iter().filter(|opening| opening.site == site.key).collect();
+    let held = held(&of_site);
     let hours = Hours { config: &config, held: &held };
-    let mut select = connection.prepare_cached("SELECT locked, since FROM lid WHERE device = ?1")?;
-    let reported: Option<(bool, i64)> = select.query_row([bin.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let reported = reported.map(|(locked, since)| (Lid::from_locked(locked), since));
-    Ok(Some(Standing {
-        expected: hours.expected(now),
-        reported,
-        follows: reported.and_then(|(lid, _)| hours.follows(lid, now)),
-        next: hours.next_edge(now).map(|edge| edge.at),
-    }))
+    let (reported, follows) = follows(connection, bin, hours, now)?;
+    let (expected, next) = (hours.expected(now), hours.next_edge(now).map(|edge| edge.at));
+    Ok(Some(Standing { expected, reported, follows, next }))
+}
+
+/// How a lid is since when, as it says, and whether that is as expected. Of a bin that is offline nobody knows.
+fn follows(
+    connection: &Connection,
+    bin: &Device,
+    hours: Hours<'_>,
+    now: i64,
+) -> Result<(Option<(Lid, i64)>, Option<bool>), StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT l.locked, l.since, coalesce(s.online, 1) FROM lid l LEFT JOIN device_state s USING (device)
+         WHERE device = ?1",
+    )?;
+    let found = select.query_row([bin.key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((locked, since, online)) = found else { return Ok((None, None)) };
+    let lid = Lid::from_locked(locked);
+    let follows = if online { hours.follows(lid, now) } else { None };
+    Ok((Some((lid, since)), follows))
 }

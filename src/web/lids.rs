@@ -22,7 +22,7 @@ pub(super) struct LidView {
     /// Since when it says so.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
     since: Option<String>,
-    /// Whether both agree; null while it has not said, and for a minute after each change of the hours.
+    /// Whether both agree; null while it has not said or is offline, and for a minute after each change of the hours.
     #[schema(required = true)]
     follows: Option<bool>,
     /// When it is to change next; null: not within eight days.

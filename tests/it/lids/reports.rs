@@ -2,6 +2,8 @@
 
 use chrono::TimeDelta;
 use fenlei::clock::Clock;
+use fenlei::domain::card::CardKey;
+use fenlei::domain::inbound::Inbound;
 use serde_json::{Value, json};
 
 use crate::projectors::line::Line;
@@ -29,6 +31,37 @@ impl Bin {
 
     fn wait(&self, seconds: i64) {
         self.api.clock.set(self.api.clock.now() + TimeDelta::seconds(seconds));
+    }
+
+    /// Comes back with the alarm of the lid once it is in this state.
+    async fn alarm(&self, state: &str) -> Value {
+        let looking = async {
+            loop {
+                let alarms = self.api.get(&format!("alarms?kind=lid&state={state}")).await.body["items"].clone();
+                if let Some(alarm) = alarms.get(0) {
+                    return alarm.clone();
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), looking).await.expect("it is so in the end")
+    }
+
+    /// Comes back once the cause of the alarm has been found gone.
+    async fn gone(&self) {
+        let sql = "SELECT gone IS NOT NULL FROM alarm WHERE kind = 'lid'";
+        let looking = async {
+            while !self
+                .api
+                .store
+                .read(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, bool>(0))?))
+                .await
+                .unwrap()
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), looking).await.expect("it is so in the end");
     }
 
     /// Comes back with the lid once it is as wanted.
@@ -69,8 +102,29 @@ async fn a_bin_that_does_not_follow_is_shown() {
     bin.until(|lid| lid["expected"] == "unlocked" && lid["follows"].is_null()).await;
     bin.wait(1);
     bin.until(|lid| lid["follows"] == false).await;
+    let alarm = bin.alarm("open").await;
+    assert_eq!((&alarm["device"], &alarm["severity"]), (&json!("bin-1"), &json!("warning")));
     bin.door(true, "schedule").await;
     bin.until(|lid| lid["follows"] == true).await;
+    // Found at the next minute, and over when it has lasted for ten.
+    bin.wait(60);
+    bin.gone().await;
+    bin.wait(600);
+    bin.alarm("cleared").await;
+}
+
+#[tokio::test]
+async fn of_a_bin_that_is_offline_nobody_knows() {
+    let mut bin = Bin::start().await;
+    bin.door(true, "staff").await;
+    bin.until(|lid| lid["follows"] == false).await;
+    for (online, follows) in [(true, json!(false)), (false, json!(null))] {
+        let state = json!({"online": online, "boot": 1}).to_string();
+        let now = bin.api.clock.now().timestamp_millis();
+        let said = Inbound::read("fenlei/v1/gate/bin/bin-1/state", state.as_bytes(), now, &CardKey::new([7; 32]));
+        bin.api.store.commit(said).await.unwrap();
+        bin.until(|lid| lid["follows"] == follows).await;
+    }
 }
 
 #[tokio::test]
