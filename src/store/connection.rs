@@ -16,7 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_commands.sql"),
     include_str!("migrations/0006_alarms.sql"),
     include_str!("migrations/0007_lids.sql"),
-    include_str!("migrations/0010_people.sql"),
+    include_str!("migrations/0008_people.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.

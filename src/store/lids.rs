@@ -128,13 +128,16 @@ pub fn report(connection: &Connection, device: i64, lid: Lid, at: i64) -> Result
     Ok(())
 }
 
+/// How a lid is, and since when.
+pub type Reported = (Lid, i64);
+
 /// How a lid stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// By its hours and openings.
     pub expected: Lid,
     /// As it says, and since when.
-    pub reported: Option<(Lid, i64)>,
+    pub reported: Option<Reported>,
     /// `None`: it has not said, is offline, or has a moment left to follow.
     pub follows: Option<bool>,
     /// When it is to change next.
@@ -165,7 +168,7 @@ fn follows(
     bin: &Device,
     hours: Hours<'_>,
     now: i64,
-) -> Result<(Option<(Lid, i64)>, Option<bool>), StoreError> {
+) -> Result<(Option<Reported>, Option<bool>), StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT l.locked, l.since, coalesce(s.online, 1) FROM lid l LEFT JOIN device_state s USING (device)
          WHERE device = ?1",
