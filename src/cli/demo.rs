@@ -171,6 +171,9 @@ fn welcome(
         "Fenlei runs in {} with a sample neighbourhood: {communities} communities, {households} households, {devices} simulated devices.",
         folder.display()
     ))?;
+    for community in &neighbourhood.communities {
+        answer(format_args!("  Board   {http}/board/{}", community.id))?;
+    }
     answer(format_args!("  API     {http}/api/v1/openapi.json"))?;
     answer(format_args!("  Metrics {http}/metrics"))?;
     answer(format_args!("  MQTT    {broker}"))?;

@@ -10,13 +10,17 @@ use rusqlite::Connection;
 
 use super::fleet::Credential;
 use super::neighbourhood::{Neighbourhood, ZONE};
+use super::surveys::surveys;
 use crate::credentials::{self, NoRandom};
 use crate::domain::card::CardKey;
+use crate::domain::rows::Rows;
+use crate::domain::zone::today;
 use crate::draft::Draft;
 use crate::store::StoreError;
 use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use crate::store::rollups::Rollups;
 use crate::store::roster::{self, ImportError};
+use crate::store::visits;
 
 /// Why the neighbourhood could not be registered.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +35,8 @@ pub enum EnrolError {
     Secret(#[from] NoRandom),
 }
 
-/// Registers everything on a connection that is in a transaction, whose `rollups` are written with it. Schedules and
-/// projects that are there already keep their dates.
+/// Registers everything on a connection that is in a transaction, whose `rollups` are written with it. Schedules, projects
+/// and surveys that are there already keep their dates.
 pub fn enrol(
     connection: &Connection,
     rollups: &mut Rollups,
@@ -66,6 +70,10 @@ pub fn enrol(
         if let Some(registered) = current.communities.get(community.id) {
             let rows: Vec<_> = community.households.iter().map(|home| home.row.clone()).collect();
             roster::import(connection, registered.key, &rows, key)?;
+            if !present.communities.contains_key(community.id) {
+                let surveys = surveys(neighbourhood, community);
+                visits::record(connection, registered.key, Rows::from(surveys), today(ZONE, now))?;
+            }
         }
     }
     for site in &neighbourhood.sites {

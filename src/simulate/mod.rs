@@ -16,3 +16,4 @@ pub mod occurrence;
 #[cfg(test)]
 mod outage;
 pub mod simulation;
+mod surveys;

@@ -7,6 +7,7 @@
 mod access;
 mod alarm_hooks;
 mod alarms;
+mod board;
 mod communities;
 mod configs;
 mod devices;
@@ -167,6 +168,7 @@ pub fn router(app: App) -> Router {
     let (api, document) = document.nest("/api/v1", api()).split_for_parts();
     let all = api
         .route("/", get(outside::landing))
+        .route("/board/{community}", get(board::board))
         .route("/healthz", get(outside::healthz))
         .route("/readyz", get(outside::readyz))
         .route("/metrics", get(outside::metrics))
@@ -175,6 +177,7 @@ pub fn router(app: App) -> Router {
         .with_state(Arc::new(app))
         .layer(Extension(Arc::new(document)))
         .layer(Extension(telemetry::install()))
+        .layer(Extension(Arc::<board::Boards>::default()))
         .layer(DefaultBodyLimit::max(MAX_BODY));
     guarded(all)
 }

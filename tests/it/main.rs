@@ -5,6 +5,7 @@
 mod alarms;
 mod api;
 mod architecture;
+mod board;
 mod cli;
 mod config;
 mod crash;
