@@ -20,18 +20,32 @@ impl fmt::Display for QueueFull {
 
 impl core::error::Error for QueueFull {}
 
+/// The event was taken in, and the memory no longer has what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the memory lost the event")
+    }
+}
+
+impl core::error::Error for Gone {}
+
 /// An event that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queued<'a> {
+pub struct Queued {
     /// Its boot.
     pub boot: u32,
     /// Its number.
     pub seq: u64,
-    /// Its JSON.
-    pub event: &'a [u8],
+    /// Length of its JSON in bytes.
+    pub length: usize,
+    /// Where the queue keeps it; the queue's own affair, and void once the queue changes.
+    pub place: usize,
 }
 
-impl Queued<'_> {
+impl Queued {
     /// The order of events: boots, then numbers.
     #[must_use]
     pub const fn key(&self) -> (u32, u64) {
@@ -48,7 +62,13 @@ pub trait EventQueue {
     fn push(&mut self, boot: u32, seq: u64, event: &[u8]) -> Result<(), QueueFull>;
 
     /// The events that no receipt has covered yet, oldest first.
-    fn iter(&self) -> impl Iterator<Item = Queued<'_>>;
+    fn iter(&self) -> impl Iterator<Item = Queued>;
+
+    /// Copies the event's JSON to `out`, which has its length.
+    ///
+    /// # Errors
+    /// [`Gone`] if it cannot be had as it was.
+    fn read(&self, queued: Queued, out: &mut [u8]) -> Result<(), Gone>;
 
     /// Forgets what the receipt covers, and nothing else; says how many events that were.
     fn settle(&mut self, receipt: &Receipt) -> usize;
@@ -68,8 +88,12 @@ impl<Q: EventQueue> EventQueue for &mut Q {
         (**self).push(boot, seq, event)
     }
 
-    fn iter(&self) -> impl Iterator<Item = Queued<'_>> {
+    fn iter(&self) -> impl Iterator<Item = Queued> {
         (**self).iter()
+    }
+
+    fn read(&self, queued: Queued, out: &mut [u8]) -> Result<(), Gone> {
+        (**self).read(queued, out)
     }
 
     fn settle(&mut self, receipt: &Receipt) -> usize {

@@ -3,7 +3,7 @@
 use fenlei_wire::receipt::Receipt;
 use heapless::Deque;
 
-use crate::queue::{EventQueue, QueueFull, Queued};
+use crate::queue::{EventQueue, Gone, QueueFull, Queued};
 
 /// At most `EVENTS` events of together at most `BYTES` bytes, in a ring. An event lies in one piece, so what is left
 /// before the end of the ring may stay unused; one settled in the middle gives its room back once all before it have.
@@ -63,12 +63,19 @@ impl<const EVENTS: usize, const BYTES: usize> EventQueue for RamQueue<EVENTS, BY
         Ok(())
     }
 
-    fn iter(&self) -> impl Iterator<Item = Queued<'_>> {
+    fn iter(&self) -> impl Iterator<Item = Queued> {
         self.entries.iter().filter(|entry| !entry.settled).map(|entry| Queued {
             boot: entry.boot,
             seq: entry.seq,
-            event: &self.bytes[entry.start..entry.end],
+            length: entry.end - entry.start,
+            place: entry.start,
         })
+    }
+
+    fn read(&self, queued: Queued, out: &mut [u8]) -> Result<(), Gone> {
+        let event = self.bytes.get(queued.place..queued.place + queued.length).ok_or(Gone)?;
+        out.get_mut(..event.len()).ok_or(Gone)?.copy_from_slice(event);
+        Ok(())
     }
 
     fn settle(&mut self, receipt: &Receipt) -> usize {

@@ -20,7 +20,7 @@ use heapless::{Deque, String, Vec};
 
 use crate::backoff::Backoff;
 use crate::flights::Flights;
-use crate::queue::{EventQueue, MAX_EVENT_BYTES, QueueFull};
+use crate::queue::{EventQueue, MAX_EVENT_BYTES, QueueFull, Queued};
 use crate::seen::{SeenCommand, SeenCommands};
 
 /// Smallest scratch buffer with which every event can be sent. Its size is the limit of a publish: choose it no larger
@@ -332,7 +332,7 @@ impl<Q: EventQueue> Session<Q> {
         }
         let limit = scratch.len().min(MAX_PAYLOAD);
         // Each event follows one byte: the bracket or a comma.
-        let (mut length, mut count, mut run) = (0, 0, None);
+        let (mut length, mut count, mut run, mut gone) = (0, 0, None, None);
         for queued in self.queue.iter() {
             if self.flights.holds(queued.key()) {
                 if count > 0 {
@@ -340,23 +340,37 @@ impl<Q: EventQueue> Session<Q> {
                 }
                 continue;
             }
-            let end = length + 1 + queued.event.len();
+            let end = length + 1 + queued.length;
             if count == MAX_BATCH || end + 1 > limit {
                 break;
             }
+            if self.queue.read(queued, &mut scratch[length + 1..end]).is_err() {
+                gone = Some(queued);
+                break;
+            }
             scratch[length] = if count == 0 { b'[' } else { b',' };
-            scratch[length + 1..end].copy_from_slice(queued.event);
             length = end;
             count += 1;
             run = Some((run.map_or(queued.key(), |(first, _)| first), queued.key()));
         }
-        let (first, last) = run?;
+        let Some((first, last)) = run else {
+            return if self.give_up(gone?) { self.fill(now, scratch) } else { None };
+        };
         self.flights.launch(first, last, now);
         if count == 1 {
             return Some(1..length);
         }
         scratch[length] = b']';
         Some(0..length + 1)
+    }
+
+    /// An event that the memory lost is declared so, which closes the gap that it would leave for ever. Whether it could be.
+    fn give_up(&mut self, Queued { boot, seq, .. }: Queued) -> bool {
+        let now = self.wall.unwrap_or_default();
+        let offset = self.config.as_ref().map_or(0, |config| config.offset_minutes(now));
+        let lost = Body::Lost { of_boot: boot, from: seq, to: seq };
+        let settled = Receipt { boot, through: 0, beyond: core::iter::once((seq, seq)).collect() };
+        self.accept(lost, now, offset, self.wall.is_none()).is_ok() && self.queue.settle(&settled) > 0
     }
 
     /// Payload of the last will, to be retained; also what a device publishes before it stops in order.

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail as loudly as the test")]
 
+use fenlei_logic::queue::{Gone, Queued};
 use fenlei_logic::seen::SeenCommands;
 use fenlei_logic::session::MIN_SCRATCH;
 use fenlei_logic::{Action, EventQueue, Input, Millis, QueueFull, RamQueue, Session};
 use fenlei_wire::event::Body;
+use fenlei_wire::receipt::Receipt;
 use fenlei_wire::time::UnixMillis;
 use fenlei_wire::vocabulary::{Channel, ExecutedStatus, Stream};
 
@@ -183,4 +185,53 @@ fn the_longest_event_can_be_accepted_and_sent() {
         assert!(matches!(session.poll(Millis(0), &mut scratch), Action::Publish { .. }));
     }
     assert_eq!(session.into_queue().len(), 2);
+}
+
+/// A memory that has lost the second event of all that it took in.
+struct Forgetful(Queue);
+
+impl EventQueue for Forgetful {
+    fn push(&mut self, boot: u32, seq: u64, event: &[u8]) -> Result<(), QueueFull> {
+        self.0.push(boot, seq, event)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Queued> {
+        self.0.iter()
+    }
+
+    fn read(&self, queued: Queued, out: &mut [u8]) -> Result<(), Gone> {
+        if queued.seq == 2 { Err(Gone) } else { self.0.read(queued, out) }
+    }
+
+    fn settle(&mut self, receipt: &Receipt) -> usize {
+        self.0.settle(receipt)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[test]
+fn an_event_that_the_memory_lost_is_declared_lost() {
+    let mut session = Session::new(7, Forgetful(Queue::new()), 1);
+    let mut scratch = [0; 4096];
+    (1..=3).for_each(|grams| {
+        let body = Body::Emptied { stream: Stream::Food, grams };
+        session.accept(body, UnixMillis(0), 480, false).unwrap();
+    });
+    let mut published = Vec::new();
+    loop {
+        match session.poll(Millis(0), &mut scratch) {
+            Action::Connect => session.on(Input::Connected),
+            Action::Publish { channel: Channel::Event, payload, .. } => {
+                published.push(String::from_utf8(payload.to_vec()).unwrap());
+            }
+            Action::Publish { .. } => {}
+            _ => break,
+        }
+    }
+    let lost = r#"{"boot":7,"seq":4,"time":"1970-01-01T00:00:00.000+00:00","clock":"unsynced","type":"lost","of_boot":7,"from":2,"to":2}"#;
+    assert_eq!(published, [event(1, 1), format!("[{},{lost}]", event(3, 3))]);
+    assert_eq!(session.waiting(), 3);
 }
