@@ -124,8 +124,7 @@ fn receipt(step: &Step, asked: &Asked) -> Receipt {
 
 /// What is found after the power went at this byte of the step.
 fn cut(flash: &Flash, at: usize, step: &Step, asked: &Asked, before: &Held) -> (Flash, Held) {
-    let mut journal = Small::open(flash.clone()).unwrap();
-    journal = Small::open(journal.into_flash().cut_after(at)).unwrap();
+    let mut journal = Small::open(flash.clone().cut_after(at)).unwrap();
     take(&mut journal, step, asked, before);
     let flash = journal.into_flash().power();
     let found = Held::of(&Small::open(flash.clone()).unwrap());
@@ -133,7 +132,7 @@ fn cut(flash: &Flash, at: usize, step: &Step, asked: &Asked, before: &Held) -> (
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn a_cut_at_any_byte_loses_nothing_and_invents_nothing(steps in prop::collection::vec(step(), 1..160)) {
@@ -264,6 +263,20 @@ fn decay_of_one_record_spares_those_around_it() {
     assert_eq!(journal.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
     journal.push(1, 4, b"next").unwrap();
     assert_eq!(Held::of(&Small::open(journal.into_flash()).unwrap()).events.len(), 3);
+}
+
+/// A flash may write the words of a page in an order of its own: the first may be missing where a later one is there.
+#[test]
+fn what_was_half_written_is_not_written_over() {
+    let mut journal = Small::open(Flash::new(4)).unwrap();
+    journal.push(1, 1, &[1; 100]).unwrap();
+    let mut flash = journal.into_flash();
+    let end = flash.find(&[1; 100]) + 100;
+    flash.bytes[end + 70] = 0;
+    let mut journal = Small::open(flash).unwrap();
+    journal.push(1, 2, &[2; 100]).unwrap();
+    let events: Vec<_> = Held::of(&Small::open(journal.into_flash()).unwrap()).events.into_values().collect();
+    assert_eq!(events, [[1; 100], [2; 100]]);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl<F: NorFlash, const EVENTS: usize, const SECTOR: usize> Journal<F, EVENTS, S
             return Ok(SECTOR);
         }
         let base = self.base(sector);
-        let (mut at, mut broken) = (record::header_size::<F>(), false);
+        let mut at = record::header_size::<F>();
         loop {
             let flash = self.flash.get_mut();
             match record::find(flash, base + at as u32, SECTOR - at).map_err(Error::Flash)? {
@@ -79,15 +79,12 @@ impl<F: NorFlash, const EVENTS: usize, const SECTOR: usize> Journal<F, EVENTS, S
                     at += place.size::<F>();
                 }
                 // If it has decayed, others lie behind it; if it was cut short, nothing does.
-                Found::Broken(Some(place)) => {
-                    broken = true;
-                    at += place.size::<F>();
-                }
+                Found::Broken(Some(place)) => at += place.size::<F>(),
                 Found::Broken(None) => return Ok(SECTOR),
                 Found::Blank => {
                     let end = base + SECTOR as u32;
                     let blank = record::is_blank(flash, base + at as u32, end).map_err(Error::Flash)?;
-                    return Ok(if blank && !broken { at } else { SECTOR });
+                    return Ok(if blank { at } else { SECTOR });
                 }
             }
         }
