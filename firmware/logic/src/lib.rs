@@ -8,14 +8,18 @@
 #![no_std]
 
 mod backoff;
+pub mod check_ins;
+pub mod clock;
 mod flights;
 pub mod journal;
 pub mod lid;
 pub mod queue;
 pub mod ram_queue;
+pub mod role;
 pub mod screen;
 pub mod seen;
 pub mod session;
+pub mod stored;
 
 pub use journal::Journal;
 pub use queue::{EventQueue, QueueFull};

@@ -411,6 +411,12 @@ impl<Q: EventQueue> Session<Q> {
         self.counters
     }
 
+    /// The queue, which may keep other things too; its events are the session's.
+    #[must_use]
+    pub const fn queue_mut(&mut self) -> &mut Q {
+        &mut self.queue
+    }
+
     /// Ends the session and gives the queue back, for the next boot.
     #[must_use]
     pub fn into_queue(self) -> Q {
