@@ -122,14 +122,4 @@ impl Role {
             Self::Camera => None,
         }
     }
-
-    /// When [`keep`](Self::keep) may find something changed, if nothing happens before.
-    #[must_use]
-    pub fn next_change(&self, config: Option<&Config>, now: UnixMillis) -> Option<UnixMillis> {
-        match self {
-            Self::Bin { lid, .. } => lid.next_change(config, now),
-            Self::Projector { screen, .. } => screen.next_change(config, now),
-            Self::Camera => None,
-        }
-    }
 }

@@ -7,14 +7,14 @@ mod flash;
 
 use std::collections::BTreeMap;
 
-use fenlei_logic::journal::{Error, Slot};
+use fenlei_logic::journal::{Error, Index, Slot};
 use fenlei_logic::{EventQueue, Journal};
 use fenlei_wire::receipt::Receipt;
-use flash::{ERASE, Flash};
+use flash::{ERASE, Flash, NoPower};
 use proptest::prelude::*;
 
 const EVENTS: usize = 40;
-type Small = Journal<Flash, EVENTS, ERASE>;
+type Small = Journal<'static, Flash, ERASE>;
 
 /// Longest content of a record: a quarter of a sector without kind, length and checksum.
 const LONGEST: usize = ERASE / 4 - 8;
@@ -44,6 +44,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Boot),
         3 => (0..1000_usize).prop_map(Step::Cut),
     ]
+}
+
+/// Opens a journal with room for so many events. Tests leave their indexes behind.
+fn open_with<const ROOM: usize>(flash: Flash) -> Result<Small, Error<NoPower>> {
+    Journal::open(flash, Box::leak(Box::new(Index::<ROOM>::new())))
+}
+
+fn open(flash: Flash) -> Small {
+    open_with::<EVENTS>(flash).unwrap()
 }
 
 /// All that a journal holds.
@@ -124,10 +133,10 @@ fn receipt(step: &Step, asked: &Asked) -> Receipt {
 
 /// What is found after the power went at this byte of the step.
 fn cut(flash: &Flash, at: usize, step: &Step, asked: &Asked, before: &Held) -> (Flash, Held) {
-    let mut journal = Small::open(flash.clone().cut_after(at)).unwrap();
+    let mut journal = open(flash.clone().cut_after(at));
     take(&mut journal, step, asked, before);
     let flash = journal.into_flash().power();
-    let found = Held::of(&Small::open(flash.clone()).unwrap());
+    let found = Held::of(&open(flash.clone()));
     (flash, found)
 }
 
@@ -136,7 +145,7 @@ proptest! {
 
     #[test]
     fn a_cut_at_any_byte_loses_nothing_and_invents_nothing(steps in prop::collection::vec(step(), 1..160)) {
-        let mut journal = Small::open(Flash::new(4)).unwrap();
+        let mut journal = open(Flash::new(4));
         let mut held = Held::default();
         let (mut boot, mut seq, mut number, mut cut_next) = (1, 1, 0_u8, None);
         for step in steps {
@@ -146,7 +155,7 @@ proptest! {
             let asked = Asked { boot, seq, content };
             let flash = journal.into_flash();
             let worn = flash.written;
-            journal = Small::open(flash.clone()).unwrap();
+            journal = open(flash.clone());
             prop_assert_eq!(&Held::of(&journal), &held);
             let after = take(&mut journal, &step, &asked, &held);
             prop_assert_eq!(&Held::of(&journal), &after);
@@ -160,9 +169,9 @@ proptest! {
             // Either all goes well, or the rest of the history goes on from what one of the cuts left.
             let survivor = cut_next.take().map(|share: usize| share * cost / 1000);
             (journal, held) = match survivor.and_then(|at| survivors.into_iter().nth(at)) {
-                Some((flash, found)) => (Small::open(flash).unwrap(), found),
+                Some((flash, found)) => (open(flash), found),
                 None => {
-                    let mut journal = Small::open(flash).unwrap();
+                    let mut journal = open(flash);
                     take(&mut journal, &step, &asked, &held);
                     (journal, after)
                 }
@@ -185,7 +194,7 @@ proptest! {
     #[test]
     fn wear_is_level(bursts in prop::collection::vec((1..40_u64, 20..200_usize, 0..10_u64), 1..40)) {
         const SECTORS: usize = 8;
-        let mut journal = Small::open(Flash::new(SECTORS)).unwrap();
+        let mut journal = open(Flash::new(SECTORS));
         let (mut list, mut seq) = (BTreeMap::new(), 0);
         for _ in 0..20 {
             journal.next_boot().unwrap();
@@ -212,7 +221,7 @@ proptest! {
 /// Events never take the room that a start, a config or a command needs, and a full queue has lost none when it empties.
 #[test]
 fn a_full_journal_still_keeps_all_else() {
-    let mut journal = Journal::<Flash, 4000, ERASE>::open(Flash::new(5)).unwrap();
+    let mut journal = open_with::<4000>(Flash::new(5)).unwrap();
     let mut seq = 0;
     while journal.push(1, seq + 1, &[7; 90]).is_ok() {
         seq += 1;
@@ -228,7 +237,7 @@ fn a_full_journal_still_keeps_all_else() {
         assert!(matches!(journal.store(Slot::Config, &vec![1; LONGEST + 1]), Err(Error::Full)));
     }
     assert_eq!(journal.len() as u64, seq);
-    let mut journal = Journal::<Flash, 4000, ERASE>::open(journal.into_flash()).unwrap();
+    let mut journal = open_with::<4000>(journal.into_flash()).unwrap();
     let mut buffer = vec![0; LONGEST];
     assert_eq!(journal.load(Slot::Seen, &mut buffer).unwrap(), Some(&[199; LONGEST][..]));
     assert_eq!(journal.settle(&Receipt { boot: 1, through: seq - 1, beyond: heapless::Vec::new() }) as u64, seq - 1);
@@ -239,12 +248,12 @@ fn a_full_journal_still_keeps_all_else() {
 /// The flash refuses a write: the event is not taken in, and the next one is.
 #[test]
 fn a_write_that_fails_costs_only_its_own_event() {
-    let mut journal = Small::open(Flash::new(4)).unwrap();
+    let mut journal = open(Flash::new(4));
     journal.push(1, 1, b"first").unwrap();
-    let mut journal = Small::open(journal.into_flash().failing_once(6)).unwrap();
+    let mut journal = open(journal.into_flash().failing_once(6));
     journal.push(1, 2, b"second").unwrap_err();
     journal.push(1, 2, b"again").unwrap();
-    let journal = Small::open(journal.into_flash()).unwrap();
+    let journal = open(journal.into_flash());
     let events: Vec<_> = Held::of(&journal).events.into_values().collect();
     assert_eq!(events, [b"first".to_vec(), b"again".to_vec()]);
 }
@@ -252,38 +261,41 @@ fn a_write_that_fails_costs_only_its_own_event() {
 /// A record that decays takes no other with it.
 #[test]
 fn decay_of_one_record_spares_those_around_it() {
-    let mut journal = Small::open(Flash::new(4)).unwrap();
+    let mut journal = open(Flash::new(4));
     for seq in 1..=3 {
         journal.push(1, seq, &[seq as u8; 100]).unwrap();
     }
     let mut flash = journal.into_flash();
     let second = flash.find(&[2; 100]);
     flash.bytes[second + 50] ^= 4;
-    let mut journal = Small::open(flash).unwrap();
+    let mut journal = open(flash);
     assert_eq!(journal.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 3]);
     journal.push(1, 4, b"next").unwrap();
-    assert_eq!(Held::of(&Small::open(journal.into_flash()).unwrap()).events.len(), 3);
+    assert_eq!(Held::of(&open(journal.into_flash())).events.len(), 3);
 }
 
 /// A flash may write the words of a page in an order of its own: the first may be missing where a later one is there.
 #[test]
 fn what_was_half_written_is_not_written_over() {
-    let mut journal = Small::open(Flash::new(4)).unwrap();
+    let mut journal = open(Flash::new(4));
     journal.push(1, 1, &[1; 100]).unwrap();
     let mut flash = journal.into_flash();
     let end = flash.find(&[1; 100]) + 100;
     flash.bytes[end + 70] = 0;
-    let mut journal = Small::open(flash).unwrap();
+    let mut journal = open(flash);
     journal.push(1, 2, &[2; 100]).unwrap();
-    let events: Vec<_> = Held::of(&Small::open(journal.into_flash()).unwrap()).events.into_values().collect();
+    let events: Vec<_> = Held::of(&open(journal.into_flash())).events.into_values().collect();
     assert_eq!(events, [[1; 100], [2; 100]]);
 }
 
 #[test]
 fn a_flash_that_does_not_fit_is_refused() {
-    assert!(matches!(Small::open(Flash::new(3)), Err(Error::Geometry)));
-    assert!(matches!(Journal::<Flash, 4, { ERASE / 2 }>::open(Flash::new(8)), Err(Error::Geometry)));
-    let mut journal = Small::open(Flash::new(4)).unwrap();
+    assert!(matches!(open_with::<EVENTS>(Flash::new(3)), Err(Error::Geometry)));
+    assert!(matches!(
+        Journal::<Flash, { ERASE / 2 }>::open(Flash::new(8), &mut Index::<4>::new()),
+        Err(Error::Geometry)
+    ));
+    let mut journal = open(Flash::new(4));
     (1..=5).for_each(|seq| journal.push(1, seq, b"event").unwrap());
-    assert!(matches!(Journal::<Flash, 4, ERASE>::open(journal.into_flash()), Err(Error::Overfull)));
+    assert!(matches!(open_with::<4>(journal.into_flash()), Err(Error::Overfull)));
 }

@@ -43,7 +43,6 @@ fn a_bin_is_under_its_order_after_a_reset() {
     assert_eq!(bin.keep(Some(&config), Some(NOON)), Some(Report::Door { open: false, by: DoorBy::Staff }));
     let mut bin = again(&bin, DeviceKind::Bin);
     assert_eq!(bin.keep(Some(&config), later(59)), Some(Report::Door { open: false, by: DoorBy::Staff }));
-    assert_eq!(bin.next_change(Some(&config), NOON), later(60));
     assert_eq!(bin.keep(Some(&config), later(60)), Some(Report::Door { open: true, by: DoorBy::Schedule }));
     assert_eq!(write_role(&bin), [], "an order that is over is not stored");
     bin.obey(&command(r#""type":"lock""#), None, Some(NOON));

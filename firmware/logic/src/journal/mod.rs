@@ -19,7 +19,7 @@ use core::ops::Range;
 
 use embedded_storage::nor_flash::NorFlash;
 use fenlei_wire::receipt::Receipt;
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
 use crate::queue::{EventQueue, Gone, QueueFull, Queued};
 use record::{Kind, Place};
@@ -56,7 +56,7 @@ pub enum Error<E> {
     Full,
     /// The flash does not fit the journal: see [`Journal`] for what it needs.
     Geometry,
-    /// More events wait in the flash than this journal can hold: it was written by one with larger `EVENTS`.
+    /// More events wait in the flash than this journal can hold: it was written by one with a larger index.
     Overfull,
 }
 
@@ -89,15 +89,28 @@ impl Waiting {
     }
 }
 
-/// A journal over the whole of `F`, in sectors of `SECTOR` bytes, for at most `EVENTS` waiting events.
+/// What a journal needs to know of at most `EVENTS` waiting events. It is the largest part of a journal, so it lies where
+/// it is put and is never moved.
+#[derive(Debug, Default)]
+pub struct Index<const EVENTS: usize>(Vec<Waiting, EVENTS>);
+
+impl<const EVENTS: usize> Index<EVENTS> {
+    /// An index of nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// A journal over the whole of `F`, in sectors of `SECTOR` bytes, for as many waiting events as its index holds.
 ///
 /// `SECTOR` is a multiple of the flash's erase size, and the flash holds at least four; words of at most 4 bytes can be
 /// read and of at most 16 written. A record takes at most a quarter of a sector, and that is also the longest event, config and so on. A later
 /// firmware may have other sectors or fewer events only after the journal is empty.
-pub struct Journal<F, const EVENTS: usize, const SECTOR: usize> {
+pub struct Journal<'i, F, const SECTOR: usize> {
     flash: RefCell<F>,
     /// By boot and number.
-    waiting: Vec<Waiting, EVENTS>,
+    waiting: &'i mut VecView<Waiting>,
     slots: [Option<Place>; Slot::ALL.len()],
     /// Number of the sector that is being written; its place in the ring is the remainder by the ring's length. 0: none.
     head: u32,
@@ -109,7 +122,7 @@ pub struct Journal<F, const EVENTS: usize, const SECTOR: usize> {
     live: usize,
 }
 
-impl<F: NorFlash, const EVENTS: usize, const SECTOR: usize> Journal<F, EVENTS, SECTOR> {
+impl<F: NorFlash, const SECTOR: usize> Journal<'_, F, SECTOR> {
     /// Longest record, with all that belongs to it.
     const MAX_RECORD: usize = SECTOR / 4;
 
@@ -238,7 +251,7 @@ fn moved<F: NorFlash>(place: Place, left: &Range<u32>, to: &mut u32) -> Option<P
     Some(moved)
 }
 
-impl<F: NorFlash, const EVENTS: usize, const SECTOR: usize> EventQueue for Journal<F, EVENTS, SECTOR> {
+impl<F: NorFlash, const SECTOR: usize> EventQueue for Journal<'_, F, SECTOR> {
     fn push(&mut self, boot: u32, seq: u64, event: &[u8]) -> Result<(), QueueFull> {
         let seq = u32::try_from(seq).map_err(|_| QueueFull)?;
         if self.waiting.is_full() || event.is_empty() {

@@ -3,18 +3,17 @@
 use core::cell::RefCell;
 
 use embedded_storage::nor_flash::NorFlash;
-use heapless::Vec;
 
 use super::record::{self, Found, Header, Kind, Place};
-use super::{EVENT_HEAD, Error, Journal, MAX_SETTLED, Slot, Waiting, decode_receipt};
+use super::{EVENT_HEAD, Error, Index, Journal, MAX_SETTLED, Slot, Waiting, decode_receipt};
 
-impl<F: NorFlash, const EVENTS: usize, const SECTOR: usize> Journal<F, EVENTS, SECTOR> {
+impl<'i, F: NorFlash, const SECTOR: usize> Journal<'i, F, SECTOR> {
     /// Opens the journal that the flash holds; an empty one, if it holds none. Writes nothing.
     ///
     /// # Errors
     /// [`Error::Geometry`], [`Error::Overfull`] or [`Error::Flash`].
-    pub fn open(flash: F) -> Result<Self, Error<F::Error>> {
-        let whole = |size: usize| size > 0 && SECTOR % size == 0;
+    pub fn open<const EVENTS: usize>(flash: F, index: &'i mut Index<EVENTS>) -> Result<Self, Error<F::Error>> {
+        let whole = |size: usize| size > 0 && SECTOR.is_multiple_of(size);
         let words = matches!(F::READ_SIZE, 1 | 2 | 4) && matches!(F::WRITE_SIZE, 1 | 2 | 4 | 8 | 16);
         let fits = whole(F::ERASE_SIZE) && whole(64) && SECTOR <= 256 * 1024;
         if !fits
@@ -25,9 +24,11 @@ impl<F: NorFlash, const EVENTS: usize, const SECTOR: usize> Journal<F, EVENTS, S
         {
             return Err(Error::Geometry);
         }
+        let waiting = index.0.as_mut_view();
+        waiting.clear();
         let mut journal = Self {
             flash: RefCell::new(flash),
-            waiting: Vec::new(),
+            waiting,
             slots: [None; Slot::ALL.len()],
             head: 0,
             tail: 1,

@@ -1,0 +1,158 @@
+//! The line to the broker: TCP and MQTT 5 for as long as they hold. Each connection begins afresh: what must not be lost is
+//! with the device, not with the line.
+
+use embassy_futures::select::{Either, select};
+use embassy_net::Stack;
+use embassy_net::tcp::TcpSocket;
+use embassy_time::{Duration, with_timeout};
+use fenlei_wire::vocabulary::Channel;
+use heapless::Deque;
+use minimq::{
+    Buffers, ConfigBuilder, Connection, Error, InboundPublish, Io, Op, PubError, Publication, QoS, Session,
+    TopicFilter, Will,
+};
+
+use crate::device::{Device, Next, SCRATCH};
+use crate::say;
+use crate::settings::Topic;
+
+/// Longest packet that comes: a config with all its windows and dates.
+pub const INBOUND: usize = 16 * 1024;
+/// Publishes that wait for the broker, and what it takes to write them.
+const OUTBOUND: usize = 4 * 1024;
+const SEGMENT: usize = 1536;
+/// How long a broker may take for one thing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may say nothing.
+const KEEP_ALIVE: u16 = 20;
+const HEARD: [Channel; 3] = [Channel::Receipt, Channel::Command, Channel::Config];
+
+/// What a line needs room for.
+pub struct Room {
+    /// For a packet that comes.
+    pub inbound: [u8; INBOUND],
+    outbound: [u8; OUTBOUND],
+    scratch: [u8; SCRATCH],
+    receive: [u8; SEGMENT],
+    send: [u8; SEGMENT],
+}
+
+impl Room {
+    /// Empty room.
+    pub const fn new() -> Self {
+        Self {
+            inbound: [0; INBOUND],
+            outbound: [0; OUTBOUND],
+            scratch: [0; SCRATCH],
+            receive: [0; SEGMENT],
+            send: [0; SEGMENT],
+        }
+    }
+}
+
+/// Keeps a line as long as there is one, and tries again when the device says so.
+pub async fn keep(device: &mut Device, stack: Stack<'static>, room: &mut Room) -> ! {
+    loop {
+        match device.act(&mut room.scratch) {
+            Next::Connect => {
+                let Err(why) = connect(device, stack, room).await;
+                say!("line: {why}");
+                device.connected(false);
+            }
+            Next::Publish { .. } | Next::Wait => device.attend().await,
+        }
+    }
+}
+
+/// A line from its beginning to its end, and why it ended.
+async fn connect(
+    device: &mut Device,
+    stack: Stack<'static>,
+    room: &mut Room,
+) -> Result<core::convert::Infallible, &'static str> {
+    let mut socket = TcpSocket::new(stack, &mut room.receive, &mut room.send);
+    socket.set_timeout(Some(PATIENCE * 2));
+    let broker = device.settings.broker;
+    let reached = device.meanwhile(with_timeout(PATIENCE, socket.connect(broker))).await;
+    reached.map_err(|_| "the broker does not answer")?.map_err(|_| "the broker is not reached")?;
+
+    let settings = device.settings;
+    let (will, will_topic) = (device.will(), settings.topic(Channel::State));
+    let will = Will::new(&will_topic, &will, &[]).map_err(|_| "the will is too long")?;
+    let config = ConfigBuilder::new(Buffers::new(&mut room.inbound, &mut room.outbound))
+        .client_id(&settings.device)
+        .and_then(|config| config.auth(&settings.device, settings.secret.as_bytes()))
+        .and_then(|config| config.will(will.retained().qos(QoS::AtLeastOnce)))
+        .map_err(|_| "the settings do not fit")?;
+    let mut session = Session::new(config.keepalive_interval(KEEP_ALIVE));
+    let greeted = device.meanwhile(with_timeout(PATIENCE, session.connect(socket))).await;
+    let mut connection = greeted.map_err(|_| "the broker does not greet")?.map_err(|_| "the broker refuses")?;
+
+    let topics = HEARD.map(|channel| settings.topic(channel));
+    let filters = topics.each_ref().map(|topic| TopicFilter::new(topic));
+    let op = connection.subscribe(&filters, &[]).await.map_err(|_| "the broker hears no subscription")?;
+    while connection.is_pending(&op) {
+        let heard = device.meanwhile(with_timeout(PATIENCE, connection.poll())).await;
+        let message = heard.map_err(|_| "the broker grants no subscription")?.map_err(|_| "the line broke")?;
+        take(device, &topics, message);
+    }
+    device.connected(true);
+    talk(device, &mut connection, &topics, &mut room.scratch).await
+}
+
+type Topics = [Topic; HEARD.len()];
+
+async fn talk<IO: Io>(
+    device: &mut Device,
+    connection: &mut Connection<'_, '_, IO>,
+    topics: &Topics,
+    scratch: &mut [u8],
+) -> Result<core::convert::Infallible, &'static str> {
+    let mut unacked = Deque::<Op, 8>::new();
+    let mut outgoing = None;
+    loop {
+        while unacked.front().is_some_and(|op| !connection.is_pending(op)) {
+            unacked.pop_front();
+            device.acked();
+        }
+        if outgoing.is_none() {
+            outgoing = match device.act(scratch) {
+                Next::Publish { channel, retained, payload } => Some((channel, retained, payload)),
+                Next::Wait => None,
+                Next::Connect => return Err("the device asks for another"),
+            };
+        }
+        if let Some((channel, retained, payload)) = &outgoing
+            && !unacked.is_full()
+        {
+            let topic = device.settings.topic(*channel);
+            let publication = Publication::bytes(&topic, &scratch[payload.clone()]).qos(QoS::AtLeastOnce);
+            let publication = if *retained { publication.retain() } else { publication };
+            match device.meanwhile(connection.publish(publication)).await {
+                Ok(op) => {
+                    // There is room: it was looked for.
+                    let _ = op.map(|op| unacked.push_back(op));
+                    outgoing = None;
+                    continue;
+                }
+                // There is room again once the broker has what it was sent before.
+                Err(PubError::Session(Error::NotReady | Error::Resource(_))) if !unacked.is_empty() => {}
+                Err(_) => return Err("a publish did not go out"),
+            }
+        }
+        match select(connection.poll(), device.attend()).await {
+            Either::First(Ok(message)) => take(device, topics, message),
+            Either::First(Err(_)) => return Err("the line broke"),
+            Either::Second(()) => {}
+        }
+    }
+}
+
+/// Takes in what came, if it is for the device.
+fn take(device: &mut Device, topics: &Topics, message: Option<InboundPublish<'_>>) {
+    if let Some(message) = message
+        && let Some(index) = topics.iter().position(|topic| topic == message.topic())
+    {
+        device.received(HEARD[index], message.payload());
+    }
+}
