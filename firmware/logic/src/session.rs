@@ -169,6 +169,14 @@ impl<Q: EventQueue> Session<Q> {
         self
     }
 
+    /// Follows the config that an earlier boot stored, as it came, before anything else happens. It is no news.
+    #[inline(never)]
+    pub fn recall(&mut self, config: &[u8]) {
+        if let Ok(config) = json::from_slice(config) {
+            self.config = Some(config);
+        }
+    }
+
     /// Takes an event in and gives its number: from here on it will be delivered.
     ///
     /// # Errors
@@ -206,19 +214,17 @@ impl<Q: EventQueue> Session<Q> {
                 self.wall = Some(now);
                 self.seen.expire(now);
             }
-            Input::Received { channel: Channel::Receipt, payload } => match json::from_slice(payload) {
-                Ok(receipt) => self.receipt(&receipt),
-                Err(_) => self.counters.malformed += 1,
-            },
-            Input::Received { channel: Channel::Command, payload } => match json::from_slice(payload) {
-                Ok(command) => self.command(command),
-                Err(_) => self.counters.malformed += 1,
-            },
-            Input::Received { channel: Channel::Config, payload } => match json::from_slice(payload) {
-                Ok(config) => self.follow(config),
-                Err(_) => self.counters.malformed += 1,
-            },
-            Input::Received { channel: Channel::Event | Channel::State, .. } => self.counters.malformed += 1,
+            Input::Received { channel, payload } => {
+                let read = match channel {
+                    Channel::Receipt => self.receipt(payload),
+                    Channel::Command => self.command(payload),
+                    Channel::Config => self.follow(payload),
+                    Channel::Event | Channel::State => None,
+                };
+                if read.is_none() {
+                    self.counters.malformed += 1;
+                }
+            }
         }
     }
 
@@ -231,28 +237,34 @@ impl<Q: EventQueue> Session<Q> {
         }
     }
 
-    fn receipt(&mut self, receipt: &Receipt) {
-        if self.queue.settle(receipt) > 0 {
+    // Each kind of message is read in a function of its own, so that none takes the stack that another needs. `None` if
+    // it cannot be read.
+
+    #[inline(never)]
+    fn receipt(&mut self, payload: &[u8]) -> Option<()> {
+        let receipt: Receipt = json::from_slice(payload).ok()?;
+        if self.queue.settle(&receipt) > 0 {
             let queue = &self.queue;
             self.flights.settled(|first, last| {
                 queue.iter().map(|queued| queued.key()).skip_while(|key| *key < first).take(1).any(|key| key <= last)
             });
         }
+        Some(())
     }
 
-    fn command(&mut self, command: Command) {
-        let Some(expires) = command.expires_at() else {
-            self.counters.malformed += 1;
-            return;
-        };
+    #[inline(never)]
+    fn command(&mut self, payload: &[u8]) -> Option<()> {
+        let command: Command = json::from_slice(payload).ok()?;
+        let expires = command.expires_at()?;
         if self.seen.contains(&command.id) || self.commands.iter().any(|waiting| waiting.id == command.id) {
-            return;
+            return Some(());
         }
         // What finds no room is not remembered either, so that its next repetition may find some.
         let expired = self.wall.is_some_and(|now| expires <= now);
         if expired || self.commands.push_back(command).is_err() {
             self.counters.skipped += 1;
         }
+        Some(())
     }
 
     /// The next command to hand out. Only now is it remembered: had the device stopped before, it was not carried out.
@@ -268,15 +280,18 @@ impl<Q: EventQueue> Session<Q> {
     }
 
     /// Configs come again with each connection; only a new one is news.
-    fn follow(&mut self, config: Config) {
+    #[inline(never)]
+    fn follow(&mut self, payload: &[u8]) -> Option<()> {
+        let Ok(config) = json::from_slice::<Config>(payload) else { return None };
         if self.config.as_ref() == Some(&config) {
-            return;
+            return Some(());
         }
         if let Link::Up { birth_due, .. } = &mut self.link {
             *birth_due |= self.config.as_ref().is_none_or(|old| old.version != config.version);
         }
         self.config = Some(config);
         self.configured = true;
+        Some(())
     }
 
     /// What to do now. `scratch` holds the payload of a publish and should have at least [`MIN_SCRATCH`] bytes.
@@ -391,6 +406,12 @@ impl<Q: EventQueue> Session<Q> {
     #[must_use]
     pub const fn config(&self) -> Option<&Config> {
         self.config.as_ref()
+    }
+
+    /// Whether the config is new, so that [`Action::Configured`] comes next.
+    #[must_use]
+    pub const fn configured(&self) -> bool {
+        self.configured
     }
 
     /// The commands that were handed out, to be stored before one is carried out.

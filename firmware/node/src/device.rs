@@ -10,9 +10,7 @@ use fenlei_logic::role::{Report, Role};
 use fenlei_logic::screen::Picture;
 use fenlei_logic::{Action, Input, Journal, Millis, Session, stored};
 use fenlei_wire::command::Command;
-use fenlei_wire::config::Config;
 use fenlei_wire::event::Body;
-use fenlei_wire::json;
 use fenlei_wire::vocabulary::Channel;
 use heapless::{Deque, String, Vec};
 use static_cell::ConstStaticCell;
@@ -25,7 +23,7 @@ use crate::settings::Settings;
 use crate::watchdog::{self, Task};
 
 /// The most events that wait for a receipt; more are refused.
-const EVENTS: usize = 384;
+const EVENTS: usize = 320;
 /// Publishes of several events are no longer than that.
 pub const SCRATCH: usize = 1600;
 /// How often a device says that it is there, in milliseconds.
@@ -79,21 +77,29 @@ fn millis() -> Millis {
 }
 
 impl Device {
-    /// Starts on what an earlier start left in the flash; `buffer` holds the longest config.
+    /// Starts on what an earlier start left in the flash; [`recall`](Self::recall) comes next.
+    #[inline(never)]
     pub fn start(settings: &'static Settings, flash: Flash, buffer: &mut [u8]) -> Self {
         let mut memory = Memory::open(flash, INDEX.take()).unwrap_or_else(|error| panic!("{error}"));
         let boot = memory.next_boot().unwrap_or_else(|error| panic!("{error}"));
-        let config = memory.load(Slot::Config, buffer).ok().flatten().and_then(|bytes| json::from_slice(bytes).ok());
         let seen = memory.load(Slot::Seen, buffer).ok().flatten().map(stored::read_seen).unwrap_or_default();
         let role = memory.load(Slot::Application, buffer).ok().flatten().unwrap_or_default();
         let role = stored::read_role(settings.kind, role);
         let seed =
             board::seed() ^ settings.device.bytes().fold(u64::from(boot), |sum, byte| sum * 31 + u64::from(byte));
         let firmware = env!("CARGO_PKG_VERSION").try_into().unwrap_or_default();
-        let session = Session::new(boot, memory, seed).with_firmware(firmware).with_stored(config, seen);
+        let session = Session::new(boot, memory, seed).with_firmware(firmware).with_stored(None, seen);
         say!("start {} {} boot {boot} waiting {}", settings.device, settings.kind, session.waiting());
         let (due, clock) = (Deque::new(), WallClock::new());
         Self { settings, session, role, clock, due, shown: Shown::Unknown, heartbeat: Millis(HEARTBEAT) }
+    }
+
+    /// Follows the config that the flash holds; `buffer` holds the longest. Apart from the start, which takes much of the
+    /// stack already.
+    pub fn recall(&mut self, buffer: &mut [u8]) {
+        if let Ok(Some(config)) = self.session.queue_mut().load(Slot::Config, buffer) {
+            self.session.recall(config);
+        }
     }
 
     /// Payload of the last will.
@@ -134,17 +140,16 @@ impl Device {
         self.session.on(Input::PublishAcked);
     }
 
-    /// A message came. A config is kept before it is followed.
+    /// A message came. A new config is kept as it came, before anything is done by it.
     pub fn received(&mut self, channel: Channel, payload: &[u8]) {
+        let waiting = self.session.waiting();
+        self.session.on(Input::Received { channel, payload });
         if channel == Channel::Config
-            && let Ok(config) = json::from_slice::<Config>(payload)
-            && self.session.config() != Some(&config)
+            && self.session.configured()
             && let Err(error) = self.session.queue_mut().store(Slot::Config, payload)
         {
             say!("not kept: {error}");
         }
-        let waiting = self.session.waiting();
-        self.session.on(Input::Received { channel, payload });
         if self.session.waiting() < waiting {
             say!("waiting {}", self.session.waiting());
         }

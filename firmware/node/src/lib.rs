@@ -15,11 +15,14 @@ use core::panic::PanicInfo;
 
 use embassy_time::{Duration, Instant};
 
-/// A fault that was not foreseen: the device says so and starts anew, on what its flash holds. Not at once: each start is
-/// written to the flash.
+/// A fault that was not foreseen: the device says where and starts anew, on what its flash holds. Not at once: each start
+/// is written to the flash. What the fault would say of itself is left out, since the words of all faults that might be
+/// take more room than the device has.
 #[panic_handler]
 fn panic(why: &PanicInfo<'_>) -> ! {
-    say!("\n{why}");
+    if let Some(place) = why.location() {
+        say!("\nfault at {}:{}", place.file(), place.line());
+    }
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(2) {}
     board::reset()

@@ -17,9 +17,9 @@ use crate::say;
 use crate::settings::Topic;
 
 /// Longest packet that comes: a config with all its windows and dates.
-pub const INBOUND: usize = 16 * 1024;
+pub const INBOUND: usize = 15 * 1024;
 /// Publishes that wait for the broker, and what it takes to write them.
-const OUTBOUND: usize = 4 * 1024;
+const OUTBOUND: usize = 3 * 1024;
 const SEGMENT: usize = 1536;
 /// How long a broker may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,6 +52,7 @@ impl Room {
 
 /// Keeps a line as long as there is one, and tries again when the device says so.
 pub async fn keep(device: &mut Device, stack: Stack<'static>, room: &mut Room) -> ! {
+    device.recall(&mut room.inbound);
     loop {
         match device.act(&mut room.scratch) {
             Next::Connect => {

@@ -5,7 +5,7 @@
 
 use embassy_executor::{Executor, Spawner};
 use embassy_futures::select::select;
-use embassy_net::{Runner, StackResources};
+use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::Timer;
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -18,6 +18,7 @@ use fenlei_node::{console, memory, say};
 
 static EXECUTOR: StaticCell<Executor> = StaticCell::new();
 static SETTINGS: StaticCell<Settings> = StaticCell::new();
+static DEVICE: StaticCell<Device> = StaticCell::new();
 static SOCKETS: StaticCell<StackResources<1>> = StaticCell::new();
 static ROOM: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
 
@@ -40,11 +41,17 @@ async fn start(spawner: Spawner) {
     };
     let Parts { flash, network, address } = board::start();
     let room = ROOM.take();
-    let mut device = Device::start(settings, flash, &mut room.inbound);
+    let device = DEVICE.init_with(|| Device::start(settings, flash, &mut room.inbound));
     let (stack, runner) = embassy_net::new(network, address, SOCKETS.init(StackResources::new()), board::seed());
     spawner.spawn(carry(runner).unwrap_or_else(|_| panic!("no room for the network")));
     spawner.spawn(console::run().unwrap_or_else(|_| panic!("no room for the console")));
-    line::keep(&mut device, stack, room).await
+    spawner.spawn(live(device, stack, room).unwrap_or_else(|_| panic!("no room for the device")));
+}
+
+/// The device itself.
+#[embassy_executor::task]
+async fn live(device: &'static mut Device, stack: Stack<'static>, room: &'static mut Room) -> ! {
+    line::keep(device, stack, room).await
 }
 
 /// Carries the frames of the network.
