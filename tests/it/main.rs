@@ -16,5 +16,6 @@ mod lids;
 mod mosquitto;
 mod mqtt;
 mod projectors;
+mod qemu;
 mod recount;
 mod support;
