@@ -114,6 +114,13 @@ fn a_config_is_followed_once_and_told() {
     receive(&mut session, Channel::Config, "{}");
     assert_eq!(poll(&mut session, 0), "Idle");
     assert_eq!((session.config().unwrap().version, session.counters().malformed), (12, 1));
+    // After a reset it is followed from the start, and comes as no news.
+    let mut session = Session::new(8, session.into_queue(), 1);
+    session.recall(config.as_bytes());
+    session.recall(b"what an earlier firmware wrote");
+    receive(&mut session, Channel::Config, config);
+    assert!(!session.configured());
+    assert_eq!((session.config().unwrap().version, poll(&mut session, 0).as_str()), (12, "Connect"));
 }
 
 #[test]

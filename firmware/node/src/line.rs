@@ -5,6 +5,7 @@ use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_net::tcp::TcpSocket;
 use embassy_time::{Duration, with_timeout};
+use fenlei_wire::limits::MAX_CONFIG_BYTES;
 use fenlei_wire::vocabulary::Channel;
 use heapless::Deque;
 use minimq::{
@@ -16,8 +17,8 @@ use crate::device::{Device, Next, SCRATCH};
 use crate::say;
 use crate::settings::Topic;
 
-/// Longest packet that comes: a config with all its windows and dates.
-pub const INBOUND: usize = 15 * 1024;
+/// Longest packet that comes: a config with all that MQTT puts before it.
+pub const INBOUND: usize = MAX_CONFIG_BYTES + 256;
 /// Publishes that wait for the broker, and what it takes to write them.
 const OUTBOUND: usize = 3 * 1024;
 const SEGMENT: usize = 1536;

@@ -34,6 +34,9 @@ pub const MAX_DATES: usize = 16;
 /// Most windows of one such date.
 pub const MAX_DAY_WINDOWS: usize = 8;
 
+/// Longest config, in bytes of its JSON: what a device must be able to take in at once.
+pub const MAX_CONFIG_BYTES: usize = 15 * 1024;
+
 /// Whether `text` is an id: `[a-z0-9][a-z0-9_-]{0,47}`.
 #[must_use]
 pub fn is_id(text: &str) -> bool {

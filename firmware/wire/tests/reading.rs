@@ -5,6 +5,7 @@
 use fenlei_wire::command::{Command, CommandBody};
 use fenlei_wire::config::Config;
 use fenlei_wire::json::{self, Error};
+use fenlei_wire::limits;
 use fenlei_wire::receipt::Receipt;
 use fenlei_wire::schedule::{Minute, StreamSet, Window};
 use fenlei_wire::state::State;
@@ -133,4 +134,24 @@ proptest! {
             prop_assert_eq!(display(&serde_json::to_string(&text).unwrap()).unwrap(), text);
         }
     }
+}
+
+/// As many windows, dates and offsets as a config may have, each as long as it can be written.
+#[test]
+fn the_longest_config_is_no_longer_than_devices_are_told() {
+    let window = r#""open":"23:58","close":"23:59","streams":["food","residual","recyclable"],"makeup":true}"#;
+    let list = |each: String, count: usize| vec![each; count].join(",");
+    let weekly = format!(r#"{{"days":["mon","tue","wed","thu","fri","sat","sun"],{window}"#);
+    let windows = list(format!("{{{window}"), limits::MAX_DAY_WINDOWS);
+    let config = format!(
+        r#"{{"version":4294967295,"zone":[{}],"schedule":{{"weekly":[{}],"dates":[{}]}},"evening":{{"text":"{}","start":"23:59","seconds":86400}}}}"#,
+        list(r#"{"from":99999999999,"offset":-1439}"#.to_owned(), limits::MAX_ZONE_STEPS),
+        list(weekly, limits::MAX_WEEKLY),
+        list(format!(r#"{{"date":"2026-12-31","windows":[{windows}]}}"#), limits::MAX_DATES),
+        "\\n".repeat(limits::MAX_TEXT_BYTES),
+    );
+    let read: Config = json::from_slice(config.as_bytes()).unwrap();
+    let mut written = vec![0; limits::MAX_CONFIG_BYTES];
+    let length = json::to_slice(&read, &mut written).unwrap();
+    assert_eq!(std::str::from_utf8(&written[..length]).unwrap(), config);
 }

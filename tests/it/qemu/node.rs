@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fenlei::simulate::fleet::Credential;
 
 /// How long a node may take for anything; an emulation beside other tests has little of the machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The machine's flash is as large as that; the file is full of holes.
 const FLASH: u64 = 32 << 20;
 const IMAGE: &str = "firmware/node/target/riscv32imac-unknown-none-elf/release/fenlei-node";

@@ -8,12 +8,10 @@ use fenlei_wire::vocabulary::DeviceKind;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::node::Node;
+use super::node::{Node, PATIENCE};
 use crate::cli::Folder;
 use crate::support::backend::Backend;
 use crate::support::load::register;
-
-const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(super) struct Site {
     pub folder: Folder,
