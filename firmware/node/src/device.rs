@@ -23,7 +23,7 @@ use crate::settings::Settings;
 use crate::watchdog::{self, Task};
 
 /// The most events that wait for a receipt; more are refused.
-const EVENTS: usize = 320;
+const EVENTS: usize = 256;
 /// Publishes of several events are no longer than that.
 pub const SCRATCH: usize = 1600;
 /// How often a device says that it is there, in milliseconds.

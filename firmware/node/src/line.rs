@@ -20,8 +20,9 @@ use crate::settings::Topic;
 /// Longest packet that comes: a config with all that MQTT puts before it.
 pub const INBOUND: usize = MAX_CONFIG_BYTES + 256;
 /// Publishes that wait for the broker, and what it takes to write them.
-const OUTBOUND: usize = 3 * 1024;
-const SEGMENT: usize = 1536;
+const OUTBOUND: usize = 2560;
+const RECEIVED: usize = 1024;
+const SENT: usize = 1536;
 /// How long a broker may take for one thing.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may say nothing.
@@ -34,8 +35,8 @@ pub struct Room {
     pub inbound: [u8; INBOUND],
     outbound: [u8; OUTBOUND],
     scratch: [u8; SCRATCH],
-    receive: [u8; SEGMENT],
-    send: [u8; SEGMENT],
+    receive: [u8; RECEIVED],
+    send: [u8; SENT],
 }
 
 impl Room {
@@ -45,8 +46,8 @@ impl Room {
             inbound: [0; INBOUND],
             outbound: [0; OUTBOUND],
             scratch: [0; SCRATCH],
-            receive: [0; SEGMENT],
-            send: [0; SEGMENT],
+            receive: [0; RECEIVED],
+            send: [0; SENT],
         }
     }
 }
