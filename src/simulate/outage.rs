@@ -257,20 +257,24 @@ async fn a_device_obeys_once_and_says_so() {
         let command = format!(r#"{{"id":"{id}","expires":"2026-11-23T13:00:00Z","type":"{kind}"}}"#);
         client.publish(topic, QoS::AtLeastOnce, false, command).await.unwrap();
     }
-    responder.has(3).await;
+    responder.has(4).await;
     // The bin is locked: the deposit does not happen, the heartbeat does.
     let locked = clock().now().timestamp_millis();
     happen(locked + 1, What::Deposit { stream: Stream::Food, grams: 1, card: None });
     happen(locked + 2, What::Plain(Body::Heartbeat { celsius: None, millivolts: None, rssi: None }));
-    responder.has(4).await;
+    responder.has(5).await;
     let counts = fleet.stop().await;
-    assert_eq!(counts.accepted, 4);
+    assert_eq!(counts.accepted, 5);
     let ledger = responder.ledger.lock().unwrap();
     let told: Vec<Value> = ledger.values().map(|event| serde_json::from_str(event).unwrap()).collect();
-    let status = |event: &Value| (event["command"].clone(), event["status"].clone());
-    assert_eq!(status(&told[1]), ("c1".into(), "done".into()));
-    assert_eq!(status(&told[2]), ("c2".into(), "refused".into()));
-    assert_eq!(told[3]["type"], "heartbeat");
+    let of_type = |name: &str| told.iter().filter(|event| event["type"] == name).collect::<Vec<_>>();
+    let status = |event: &&Value| (event["command"].clone(), event["status"].clone());
+    let executed = of_type("executed");
+    assert_eq!(status(&executed[0]), ("c1".into(), "done".into()));
+    assert_eq!(status(&executed[1]), ("c2".into(), "refused".into()));
+    let doors = of_type("door");
+    assert_eq!((doors.len(), &doors[0]["open"], &doors[0]["by"]), (1, &false.into(), &"staff".into()));
+    assert_eq!(told[4]["type"], "heartbeat");
 }
 
 #[tokio::test]
