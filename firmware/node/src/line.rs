@@ -139,7 +139,8 @@ async fn talk<IO: Io>(
                     continue;
                 }
                 // There is room again once the broker has what it was sent before.
-                Err(PubError::Session(Error::NotReady | Error::Resource(_))) if !unacked.is_empty() => {}
+                Err(PubError::Payload(()) | PubError::Session(Error::NotReady | Error::Resource(_)))
+                    if !unacked.is_empty() => {}
                 Err(_) => return Err("a publish did not go out"),
             }
         }
