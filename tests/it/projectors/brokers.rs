@@ -1,10 +1,15 @@
 //! The same over real brokers, with a projector that speaks real MQTT.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
-use fenlei::clock::{Clock, SystemClock};
+use fenlei::clock::{Clock, SharedClock, SystemClock};
+use fenlei::simulate::fleet::{Broker, Fleet, Sources};
 use fenlei_wire::vocabulary::Channel;
+use futures::StreamExt;
 use serde_json::{Value, json};
 
+use crate::cli::Folder;
 use crate::mqtt::world::{BOTH, Device, PATIENCE, World};
 
 async fn projector(world: &World) -> Device {
@@ -80,4 +85,81 @@ async fn what_an_outage_of_the_broker_outlasts_is_never_shown_and_the_next_messa
         let path = format!("projectors/messages/{}", missed["id"].as_str().unwrap());
         world.until_at(&path, |seen| seen["commands"][0]["state"] == "expired").await;
     }
+}
+
+#[tokio::test]
+async fn each_end_of_a_command_comes_back_over_a_real_broker() {
+    for by in BOTH {
+        let world = World::start(by).await;
+        let mut device = projector(&world).await;
+        let mut seq = 0;
+        for (answers, steps) in [
+            (vec!["accepted", "displayed"], vec!["queued", "sent", "accepted", "displayed"]),
+            (vec!["accepted", "failed"], vec!["queued", "sent", "accepted", "failed"]),
+            (vec!["refused"], vec!["queued", "sent", "refused"]),
+        ] {
+            let asked = json!({"text": answers[0], "target": {"device": "beam"}, "seconds": 600});
+            let made = world.make("projectors/messages", asked).await;
+            let told = command(&mut device).await;
+            for status in answers {
+                seq += 1;
+                let event = json!({"boot": 1, "seq": seq, "time": SystemClock.now().to_rfc3339(), "type": "display",
+                                   "command": told["id"], "status": status});
+                assert!(device.publish(&world.beam.topic(Channel::Event), false, event.to_string()).await);
+            }
+            let path = format!("projectors/messages/{}", made["id"].as_str().unwrap());
+            let last = steps[steps.len() - 1];
+            let seen = world.until_at(&path, |seen| seen["commands"][0]["state"] == last).await;
+            let found = seen["commands"][0]["steps"].as_array().unwrap().iter().map(|step| step["state"].clone());
+            assert_eq!(found.collect::<Vec<_>>(), steps, "{by:?}");
+        }
+        // One that nobody answers is sent until it expires, and then no more: what comes next is another.
+        let asked = json!({"text": "无人应答", "target": {"device": "beam"}, "seconds": 1});
+        let silent = world.make("projectors/messages", asked).await;
+        assert_eq!(command(&mut device).await["text"], "无人应答");
+        let path = format!("projectors/messages/{}", silent["id"].as_str().unwrap());
+        let seen = world.until_at(&path, |seen| seen["commands"][0]["state"] == "expired").await;
+        assert_eq!(seen["commands"][0]["steps"].as_array().unwrap().len(), 3, "{by:?}: queued, sent, expired");
+        world.make("projectors/messages", json!({"text": "下一条", "target": {"device": "beam"}})).await;
+        assert_eq!(command(&mut device).await["text"], "下一条", "{by:?}");
+    }
+}
+
+/// The device's own state machine, told the same again and again.
+#[tokio::test]
+async fn what_is_sent_again_after_a_restart_is_shown_once() {
+    for by in BOTH {
+        let mut world = World::start(by).await;
+        let broker = Broker { host: "127.0.0.1".to_owned(), port: world.port() };
+        let (nothing, clock): (_, SharedClock) = (futures::stream::pending(), Arc::new(SystemClock));
+        let sources = Sources::from([("beam", nothing.boxed())]);
+        let fleet = Fleet::start(&broker, std::slice::from_ref(&world.beam), sources, 1, 1, &clock);
+        let asked = json!({"text": "垃圾分类,因为你", "target": {"device": "beam"}, "seconds": 600});
+        let made = world.make("projectors/messages", asked).await;
+        let path = format!("projectors/messages/{}", made["id"].as_str().unwrap());
+        let seen = world.until_at(&path, |seen| seen["commands"][0]["state"] == "displayed").await;
+        let id = seen["commands"][0]["id"].clone();
+        world.backend.kill();
+        // As if the answers had never come: it is sent again.
+        let store = rusqlite::Connection::open(world.folder.path("fenlei.db")).unwrap();
+        store.execute("UPDATE command SET state = 'sent', sent = 0", []).unwrap();
+        drop(store);
+        world.backend.start_again();
+        world.backend.ready().await;
+        world.until_at(&path, |_| sent_again(&world.folder)).await;
+        // What is sent later comes later: when that is shown, the repetition has been dealt with.
+        let next = world.make("projectors/messages", json!({"text": "下一条", "target": {"device": "beam"}})).await;
+        let path = format!("projectors/messages/{}", next["id"].as_str().unwrap());
+        world.until_at(&path, |seen| seen["commands"][0]["state"] == "displayed").await;
+        fleet.stop().await;
+        let events = world.get("events?device=beam&type=display").await["items"].clone();
+        let of_it = events.as_array().unwrap().iter().filter(|event| event["command"] == id);
+        let told: Vec<_> = of_it.map(|event| event["status"].clone()).collect();
+        assert_eq!(told, ["accepted", "displayed"], "{by:?}");
+    }
+}
+
+fn sent_again(folder: &Folder) -> bool {
+    let store = rusqlite::Connection::open(folder.path("fenlei.db")).unwrap();
+    store.query_row("SELECT sent > 0 FROM command", [], |row| row.get(0)).unwrap()
 }
