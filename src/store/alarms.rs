@@ -22,6 +22,12 @@ pub fn note(
                      AND cleared IS NULL AND gone IS NULL AND last <= ?4",
                 )?
                 .execute((kind.as_str(), site, device, at))?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO alarm_gone VALUES (?1, ?2, coalesce(?3, 0), ?4)
+                     ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                )?
+                .execute((kind.as_str(), site, device, at))?;
         }
         Cause::Holds(kind) => {
             let mut newest = connection.prepare_cached(
@@ -42,6 +48,14 @@ pub fn note(
                 }
                 None => raise(connection, (site, device), kind, at)?,
             }
+            // Words that come in disorder: this one was overtaken by the one that ended it.
+            connection
+                .prepare_cached(
+                    "UPDATE alarm SET gone = w.at FROM alarm_gone w
+                     WHERE alarm.kind = ?1 AND alarm.site = ?2 AND alarm.device IS ?3 AND cleared IS NULL AND gone IS NULL
+                       AND w.kind = ?1 AND w.site = ?2 AND w.device = coalesce(?3, 0) AND alarm.last < w.at",
+                )?
+                .execute((kind.as_str(), site, device))?;
         }
     }
     Ok(())
@@ -203,7 +217,7 @@ pub fn open(connection: &Connection) -> Result<Vec<(Kind, i64)>, StoreError> {
 
 /// Forgets the alarms of a device that is deleted: its key may be given to another.
 pub fn forget(connection: &Connection, device: &str) -> Result<(), StoreError> {
-    for table in ["alarm", "alarm_conflicts", "clock_doubt", "habit"] {
+    for table in ["alarm", "alarm_gone", "alarm_conflicts", "clock_doubt", "habit"] {
         let forget = format!("DELETE FROM {table} WHERE device = (SELECT key FROM device WHERE id = ?1)");
         connection.execute(&forget, [device])?;
     }

@@ -18,6 +18,15 @@ CREATE UNIQUE INDEX alarm_open ON alarm (kind, site, coalesce(device, 0)) WHERE 
 CREATE INDEX alarm_of ON alarm (kind, site, device);
 CREATE INDEX alarm_unsettled ON alarm (cleared) WHERE settled IS NULL;
 
+-- When a cause was last said to be gone: a word that comes late must not bring it back.
+CREATE TABLE alarm_gone (
+    kind   TEXT NOT NULL,
+    site   INTEGER NOT NULL,
+    device INTEGER NOT NULL,  -- 0: it is of the site
+    at     INTEGER NOT NULL,
+    PRIMARY KEY (kind, site, device)
+) STRICT, WITHOUT ROWID;
+
 -- How many conflicts of a device were raised already.
 CREATE TABLE alarm_conflicts (
     device INTEGER PRIMARY KEY,

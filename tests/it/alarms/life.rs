@@ -39,6 +39,19 @@ async fn an_alarm_that_flaps_a_thousand_times_is_one() {
 }
 
 #[tokio::test]
+async fn a_word_that_was_overtaken_by_its_end_does_not_stay() {
+    let mut world = World::start().await;
+    let began = world.now();
+    world.wait(5);
+    world.says("bin/bin-1", alarm("jam", false)).await;
+    world.says_at("bin/bin-1", began, alarm("jam", true)).await;
+    world.until("kind=jam&state=open", |alarms| alarms.len() == 1).await;
+    world.wait(10);
+    let over = world.until("kind=jam&state=cleared", |alarms| alarms.len() == 1).await;
+    assert_eq!(over[0]["cleared"], "2026-11-23T04:15:00.000Z", "ten minutes after it had gone");
+}
+
+#[tokio::test]
 async fn levels_sightings_gaps_and_conflicts() {
     let mut world = World::start().await;
     world.says("bin/bin-1", json!({"type": "fill", "stream": "food", "percent": 95})).await;
