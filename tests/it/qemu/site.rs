@@ -32,8 +32,12 @@ impl Site {
         let token = folder.done(&["token", "add", "--role", "admin"]).trim().to_owned();
         let mut backend = Backend::start(&folder, None);
         backend.ready().await;
-        let site = Self { folder, backend, bin, eye, beam, image, token };
+        let mut site = Self { folder, backend, bin, eye, beam, image, token };
         site.open_all_day(true).await;
+        // A broker that has just begun has no config of the hours before, which would lock the bin for a moment.
+        site.backend.kill();
+        site.backend.start_again();
+        site.backend.ready().await;
         site
     }
 
