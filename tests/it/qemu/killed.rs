@@ -48,6 +48,10 @@ async fn pulling_the_plug_loses_and_doubles_nothing() {
         let last = match random.u64(..ANSWERED) {
             0..5 => random.u64(..STARTING),
             answered => {
+                // Half of the time it delivers while it takes in; else it takes in while nobody hears it yet.
+                if random.bool() {
+                    node.says("connected");
+                }
                 (0..answered).for_each(|_| deposit(&mut node, PATIENCE, &mut typed));
                 random.u64(..WRITING)
             }
