@@ -14,6 +14,7 @@ pub mod draft;
 pub mod ingest;
 pub mod jobs;
 pub mod mqtt;
+pub mod passwords;
 pub mod rows;
 pub mod serve;
 pub mod simulate;

@@ -4,6 +4,7 @@
 //! whether a deposit counts, and how a figure comes about, is in here and can be tested without a
 //! runtime. `tests/it/architecture.rs` holds the direction of imports.
 
+pub mod account;
 pub mod alarms;
 pub mod awareness;
 pub mod card;

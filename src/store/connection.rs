@@ -17,6 +17,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_alarms.sql"),
     include_str!("migrations/0007_lids.sql"),
     include_str!("migrations/0008_people.sql"),
+    include_str!("migrations/0009_lid_told.sql"),
+    include_str!("migrations/0010_accounts.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.

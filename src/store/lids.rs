@@ -115,14 +115,14 @@ pub fn door(connection: &Connection, device: i64, door: &Door, at: i64) -> Resul
     }
 }
 
-/// Takes in how a lid is since `at`, unless something later is known.
+/// Takes in how a lid is at `at`, unless something later is known.
 pub fn report(connection: &Connection, device: i64, lid: Lid, at: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO lid VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET
-                 since = CASE WHEN locked = excluded.locked THEN min(since, excluded.since) ELSE excluded.since END,
-                 locked = excluded.locked
-             WHERE excluded.since >= since",
+            "INSERT INTO lid (device, locked, since, told) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET
+                 since = CASE WHEN locked = excluded.locked THEN since ELSE excluded.since END,
+                 locked = excluded.locked, told = excluded.told
+             WHERE excluded.told >= told",
         )?
         .execute((device, lid.is_locked(), at))?;
     Ok(())

@@ -4,6 +4,7 @@
 //! an event, its place in the deduplication, and what it adds to the rollups are one transaction. After
 //! the commit every later stage reads from here by a cursor.
 
+pub mod accounts;
 pub mod alarm_causes;
 pub mod alarm_hooks;
 pub mod alarm_notices;
@@ -44,6 +45,7 @@ pub mod retime;
 pub mod rollups;
 pub mod roster;
 pub mod scrub;
+pub mod sessions;
 pub mod states;
 pub mod tally;
 pub mod tokens;

@@ -13,8 +13,8 @@ use crate::domain::registry::Role;
 /// Who asks, and what they may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's id, never the token.
-    pub token: String,
+    /// As the audit log names it: a token's id, never the token, or `account:` and a name.
+    pub who: String,
     /// `None`: all organizations.
     pub organization: Option<String>,
     pub roles: BTreeSet<Role>,
@@ -37,17 +37,14 @@ pub fn add(
     roles: &BTreeSet<Role>,
     now: i64,
 ) -> Result<String, StoreError> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let text = format!("fenlei_{}", URL_SAFE_NO_PAD.encode(random));
+    let text = format!("fenlei_{}", random()?);
     let hash = digest(&text);
     let id: String = hash[..5].iter().map(|byte| format!("{byte:02x}")).collect();
-    let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
     connection.prepare_cached("INSERT INTO token VALUES (?1, ?2, ?3, ?4, ?5, NULL)")?.execute((
         id,
         hash,
         organization,
-        names.join(" "),
+        stored_roles(roles),
         now,
     ))?;
     Ok(text)
@@ -59,8 +56,7 @@ pub fn caller(connection: &Connection, text: &str) -> Result<Option<Caller>, Sto
         connection.prepare_cached("SELECT id, organization, roles FROM token WHERE hash = ?1 AND revoked IS NULL")?;
     let caller = select.query_row([digest(text)], |row| {
         let roles: String = row.get(2)?;
-        let roles = roles.split_whitespace().filter_map(Role::parse).collect();
-        Ok(Caller { token: row.get(0)?, organization: row.get(1)?, roles })
+        Ok(Caller { who: row.get(0)?, organization: row.get(1)?, roles: roles_of(&roles) })
     });
     Ok(caller.optional()?)
 }
@@ -86,6 +82,22 @@ pub fn revoke(connection: &Connection, id: &str, now: i64) -> Result<bool, Store
     Ok(update.execute((id, now))? > 0)
 }
 
-fn digest(text: &str) -> [u8; 32] {
+/// 256 random bits, as a token or a session is made of.
+pub(super) fn random() -> Result<String, StoreError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(random))
+}
+
+/// What the store keeps of random bits: there is nothing to guess, so nothing to slow down.
+pub(super) fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
+}
+
+pub(super) fn stored_roles(roles: &BTreeSet<Role>) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn roles_of(stored: &str) -> BTreeSet<Role> {
+    stored.split_whitespace().filter_map(Role::parse).collect()
 }

@@ -7,13 +7,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 
 use super::App;
 use super::problem::Problem;
+use super::session::{CSRF_HEADER, Session};
 use crate::domain::registry::{Community, Device, Registry, Role, Site};
-use crate::store::tokens::{self, Caller};
+use crate::store::tokens::Caller;
+use crate::store::{sessions, tokens};
 
 pub(super) const ADMINS: &[Role] = &[Role::Admin];
 /// Who runs sites and devices.
@@ -53,7 +55,7 @@ impl Access {
         Self { caller, registry, scope }
     }
 
-    fn is_one_of(&self, roles: &[Role]) -> bool {
+    pub(super) fn is_one_of(&self, roles: &[Role]) -> bool {
         roles.iter().any(|role| self.caller.roles.contains(role))
     }
 
@@ -134,36 +136,48 @@ impl FromRequestParts<Arc<App>> for Access {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let token = bearer(parts).ok_or_else(|| unauthorized("send a token: `Authorization: Bearer …`"))?;
-        authenticate(app, token).await
+        authenticate(app, Credential::from_request_parts(parts, app).await?).await
     }
 }
 
-/// The access that a token gives at this moment.
-pub(super) async fn authenticate(app: &App, token: Token) -> Result<Access, Problem> {
-    let caller = app.store.read(move |connection| tokens::caller(connection, &token.0)).await?;
-    let caller = caller.ok_or_else(|| unauthorized("the token is unknown or revoked: ask for a new one"))?;
+/// The access that a credential gives at this moment.
+pub(super) async fn authenticate(app: &App, credential: Credential) -> Result<Access, Problem> {
+    let now = app.clock.now().timestamp_millis();
+    let caller = app.store.read(move |connection| match &credential {
+        Credential::Token(token) => tokens::caller(connection, token),
+        Credential::Session(session) => sessions::caller(connection, session.text(), now),
+    });
+    let caller = caller.await?.ok_or_else(|| Problem::unauthorized("it is unknown, revoked or over: get a new one"))?;
     Ok(Access::new(caller, app.store.registry()))
 }
 
-/// A token as it was sent. It has no `Debug`, so that it is in no log.
+/// What a caller shows of itself: a program its token, a browser the session of whoever signed in. It has no `Debug`, so
+/// that it is in no log.
 #[derive(Clone)]
-pub(super) struct Token(String);
+pub(super) enum Credential {
+    Token(String),
+    Session(Session),
+}
 
-impl FromRequestParts<Arc<App>> for Token {
+impl FromRequestParts<Arc<App>> for Credential {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
-        bearer(parts).ok_or_else(|| unauthorized("send a token: `Authorization: Bearer …`"))
+        if let Some(token) = bearer(parts) {
+            return Ok(Self::Token(token));
+        }
+        let session = Session::of(&parts.headers);
+        let session = session.ok_or_else(|| Problem::unauthorized("send a token: `Authorization: Bearer …`"))?;
+        // A browser sends its cookie along whoever asks it to: what changes something must show that a page of ours asked.
+        if !parts.method.is_safe() {
+            session.check(&parts.headers, parts.headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()))?;
+        }
+        Ok(Self::Session(session))
     }
 }
 
-fn bearer(parts: &Parts) -> Option<Token> {
+fn bearer(parts: &Parts) -> Option<String> {
     let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| Token(token.trim().to_owned()))
-}
-
-fn unauthorized(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, detail)
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }

@@ -169,7 +169,7 @@ pub(super) async fn post_alarm_webhook(
     let (asked, now) = (body.read(&access)?, app.clock.now().timestamp_millis());
     let added = app.store.write(move |session| {
         let id = alarm_hooks::add(session.connection, access.bound_to(), &asked, now)?;
-        audit::note(session.connection, now, &access.caller.token, "alarm_webhook.create", &id)?;
+        audit::note(session.connection, now, &access.caller.who, "alarm_webhook.create", &id)?;
         let hook = alarm_hooks::get(session.connection, &id)?.ok_or(StoreError::Corrupt("a webhook vanished"))?;
         Ok::<_, Problem>(HookView::from(hook))
     });
@@ -221,7 +221,7 @@ pub(super) async fn delete_alarm_webhook(
         let hook = alarm_hooks::get(session.connection, &id)?.filter(|hook| sees(&access, hook));
         let hook = hook.ok_or_else(Problem::not_found)?;
         alarm_hooks::delete(session.connection, hook.number)?;
-        audit::note(session.connection, now, &access.caller.token, "alarm_webhook.delete", &id)?;
+        audit::note(session.connection, now, &access.caller.who, "alarm_webhook.delete", &id)?;
         Ok::<_, Problem>(())
     });
     deleted.await?;

@@ -114,7 +114,7 @@ pub(super) async fn acknowledge(
         let alarm = alarms::get(session.connection, id)?;
         alarm.filter(|alarm| access.sees_site(&alarm.site)).ok_or_else(Problem::not_found)?;
         access.may_do(OPERATORS)?;
-        let who = &access.caller.token;
+        let who = &access.caller.who;
         alarms::acknowledge(session.connection, id, who, body.note.as_deref(), now)?;
         audit::note(session.connection, now, who, "alarm.acknowledge", &id.to_string())?;
         Ok::<_, Problem>(alarms::get(session.connection, id)?.ok_or_else(Problem::not_found)?.view())

@@ -84,7 +84,7 @@ pub(super) async fn import_households(
     let community = access.community(&id)?.key;
     access.may_do(ADMINS)?;
     let rows = rows(request, &app, from_json, from_csv).await?;
-    let (key, now, who) = (app.card_key.clone(), app.clock.now().timestamp_millis(), access.caller.token.clone());
+    let (key, now, who) = (app.card_key.clone(), app.clock.now().timestamp_millis(), access.caller.who.clone());
     let imported = app.store.write(move |session| {
         let imported = roster::import_read(session.connection, community, rows, &key)?;
         audit::note(session.connection, now, &who, "households.import", &id)?;
@@ -140,7 +140,7 @@ pub(super) async fn list_households(
     let now = app.clock.now();
     let span = span(from, to, today(community.zone, now))?;
     let asked = filtered.then_some(Doorstep { span, participating, visited });
-    let who = access.caller.token.clone();
+    let who = access.caller.who.clone();
     let noted = app.store.write(move |session| {
         let action = if filtered { "households.doorstep" } else { "households.read" };
         audit::note(session.connection, now.timestamp_millis(), &who, action, &id)
@@ -169,7 +169,7 @@ pub(super) async fn erase_household(
     access.may_see(READERS)?;
     let community = access.community(&id)?.clone();
     access.may_do(ADMINS)?;
-    let (now, who) = (app.clock.now(), access.caller.token.clone());
+    let (now, who) = (app.clock.now(), access.caller.who.clone());
     let erased = app.store.write(move |session| {
         if !erasure::erase(session, &community, &household, now)? {
             return Err(Problem::not_found());

@@ -211,7 +211,7 @@ pub(super) async fn post_message(
         check_target(session.connection, &registry, &asked, now)?;
         let id = messages::add(session.connection, &asked, now.timestamp_millis())?;
         campaigns::plan(session.connection, &session.registry, now)?;
-        audit::note(session.connection, now.timestamp_millis(), &access.caller.token, "message.create", &id)?;
+        audit::note(session.connection, now.timestamp_millis(), &access.caller.who, "message.create", &id)?;
         let stored = messages::get(session.connection, &id)?.ok_or(StoreError::Corrupt("a message vanished"))?;
         Ok::<_, Problem>(MessageView::read(session.connection, stored)?)
     });
@@ -325,7 +325,7 @@ pub(super) async fn delete_message(
         let stored = stored.ok_or_else(Problem::not_found)?;
         access.may_do(SCHEDULERS)?;
         campaigns::delete(session.connection, &session.registry, stored.number, now)?;
-        audit::note(session.connection, now.timestamp_millis(), &access.caller.token, "message.delete", &id)?;
+        audit::note(session.connection, now.timestamp_millis(), &access.caller.who, "message.delete", &id)?;
         Ok::<_, Problem>(())
     });
     deleted.await?;

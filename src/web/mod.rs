@@ -7,6 +7,7 @@
 mod access;
 mod alarm_hooks;
 mod alarms;
+mod assets;
 mod board;
 mod communities;
 mod configs;
@@ -18,6 +19,7 @@ mod explain;
 mod extract;
 mod figures;
 mod households;
+mod language;
 mod layers;
 mod lids;
 mod messages;
@@ -26,12 +28,14 @@ mod once;
 mod openings;
 mod organizations;
 mod outside;
+mod pages;
 mod paging;
 mod problem;
 mod projects;
 mod quarantine;
 mod resource;
 mod schedules;
+mod session;
 mod sites;
 mod stream;
 mod visits;
@@ -167,7 +171,7 @@ pub fn router(app: App) -> Router {
     let document = OpenApiRouter::with_openapi(Document::openapi());
     let (api, document) = document.nest("/api/v1", api()).split_for_parts();
     let all = api
-        .route("/", get(outside::landing))
+        .merge(pages::router())
         .route("/board/{community}", get(board::board))
         .route("/healthz", get(outside::healthz))
         .route("/readyz", get(outside::readyz))

@@ -43,7 +43,7 @@ impl IdempotencyKey {
     /// The name of a request for `asked`; `None`: it has no key, and is done as often as it comes.
     pub(super) fn once(self, app: &App, access: &Access, asked: &impl Serialize) -> Option<Once> {
         let asked = serde_json::to_string(asked).unwrap_or_default();
-        let (token, hash) = (access.caller.token.clone(), |text: &str| app.card_key.hash(text).0);
+        let (token, hash) = (access.caller.who.clone(), |text: &str| app.card_key.hash(text).0);
         self.0.map(|key| Once { token, key: hash(&key), fingerprint: hash(&asked) })
     }
 

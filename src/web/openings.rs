@@ -85,7 +85,7 @@ pub(super) async fn post_opening(
     let until = start + i64::from(body.seconds) * 1000;
     let path = format!("/api/v1/sites/{id}/openings");
     let opened = app.store.write(move |session| {
-        let by = &access.caller.token;
+        let by = &access.caller.who;
         let opening = openings::open(session.connection, site, &body.reason, (start, until), by)?;
         audit::note(session.connection, start, by, "site.open", &id)?;
         let plan = lids::plan(session.connection, &session.registry, Some(site), now)?;
@@ -136,7 +136,7 @@ pub(super) async fn delete_opening(
         access.may_do(OPERATORS)?;
         let millis = now.timestamp_millis();
         openings::end(session.connection, found.id, millis)?;
-        audit::note(session.connection, millis, &access.caller.token, "site.close", &id)?;
+        audit::note(session.connection, millis, &access.caller.who, "site.close", &id)?;
         let plan = lids::plan(session.connection, &session.registry, Some(site), now)?;
         lids::apply(session.connection, &plan, millis)?;
         Ok::<_, Problem>(())

@@ -1,11 +1,11 @@
-//! What lies outside the API: is it alive, is it ready, how is it doing, and what is it.
+//! What lies outside the API: is it alive, is it ready, and how is it doing.
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse};
+use axum::response::IntoResponse;
 use fenlei_wire::vocabulary::DeviceKind;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -58,9 +58,4 @@ pub(super) async fn metrics(
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn approximate(count: i64) -> f64 {
     count as f64
-}
-
-pub(super) async fn landing() -> impl IntoResponse {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(include_str!("landing.html")))
 }

@@ -19,7 +19,7 @@ use crate::store::roster::ImportError;
 
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// `about:blank`: the status says what kind of problem it is.
     #[schema(value_type = String)]
@@ -27,10 +27,10 @@ pub struct Problem {
     title: String,
     status: u16,
     /// What is wrong, and what to change.
-    detail: String,
+    pub(super) detail: String,
     /// Of an import: every row that cannot be imported; row 0 is the document as a whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<BadRow>,
+    pub(super) errors: Vec<BadRow>,
 }
 
 impl Problem {
@@ -48,6 +48,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "there is no such thing, or this token may not see it")
     }
 
+    /// Who asks did not show who it is.
+    pub(super) fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
@@ -62,7 +67,7 @@ impl Problem {
         Self { errors, ..Self::bad_request(detail) }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
@@ -75,11 +80,13 @@ impl IntoResponse for Problem {
             StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "5")),
             _ => None,
         };
-        let mut response = (status, axum::Json(self)).into_response();
+        let mut response = (status, axum::Json(&self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some((name, value)) = extra {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
+        // A page shows it in its own form.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -197,7 +197,7 @@ pub(super) async fn retry_quarantined(
             Retried::Refused(refusal) => return Err(still_refused(&refusal.detail)),
         }
         quarantine::remove(session.connection, id)?;
-        audit::note(session.connection, now, &access.caller.token, "quarantine.retry", &id.to_string())?;
+        audit::note(session.connection, now, &access.caller.who, "quarantine.retry", &id.to_string())?;
         Ok(())
     });
     retried.await?;
@@ -218,7 +218,7 @@ pub(super) async fn delete_quarantined(
         let item = quarantine::get(session.connection, id)?;
         item.filter(|item| sees(&access, &item.device, &item.topic)).ok_or_else(Problem::not_found)?;
         quarantine::remove(session.connection, id)?;
-        audit::note(session.connection, now, &access.caller.token, "quarantine.delete", &id.to_string())?;
+        audit::note(session.connection, now, &access.caller.who, "quarantine.delete", &id.to_string())?;
         Ok::<_, Problem>(())
     });
     deleted.await?;

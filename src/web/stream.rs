@@ -15,7 +15,7 @@ use futures::Stream;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use super::access::{READERS, Token, authenticate};
+use super::access::{Credential, READERS, authenticate};
 use super::events::EventView;
 use super::problem::{Problem, ReadProblems};
 use crate::store::events::{self, Filter};
@@ -35,10 +35,10 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) async fn stream(
     State(app): State<Arc<App>>,
     Extension(shutdown): Extension<CancellationToken>,
-    token: Token,
+    credential: Credential,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    authenticate(&app, token.clone()).await?.may_see(READERS)?;
+    authenticate(&app, credential.clone()).await?.may_see(READERS)?;
     let mut committed = app.store.committed();
     let now = *committed.borrow_and_update();
     let after = match headers.get("last-event-id") {
@@ -54,7 +54,7 @@ pub(super) async fn stream(
         loop {
             let through = *committed.borrow_and_update();
             while after < through {
-                let Ok((found, reached)) = page(&app, token.clone(), after, through).await else { return };
+                let Ok((found, reached)) = page(&app, credential.clone(), after, through).await else { return };
                 after = reached;
                 for (id, view) in found {
                     let event = Event::default().id(id.to_string()).event(view.event_type());
@@ -72,10 +72,15 @@ pub(super) async fn stream(
     Ok(Sse::new(follow).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("waiting")))
 }
 
-/// The next events that the token may see, and how far they reach. The token is asked for again each time: once it is
-/// revoked, the stream ends.
-async fn page(app: &Arc<App>, token: Token, after: i64, through: i64) -> Result<(Vec<(i64, EventView)>, i64), Problem> {
-    let access = authenticate(app, token).await?;
+/// The next events that the token may see, and how far they reach. The credential is looked at again each time: once
+/// it is revoked or over, the stream ends.
+async fn page(
+    app: &Arc<App>,
+    credential: Credential,
+    after: i64,
+    through: i64,
+) -> Result<(Vec<(i64, EventView)>, i64), Problem> {
+    let access = authenticate(app, credential).await?;
     access.may_see(READERS)?;
     let filter = Filter { after, through: Some(through), sites: access.site_keys(), limit: PAGE, ..Filter::default() };
     let found = app.store.read(move |connection| events::list(connection, &filter)).await?;

@@ -91,7 +91,7 @@ pub(super) async fn record_visits(
     let asked: Vec<VisitView> = rows.readable.iter().map(|(_, visit)| visit.clone().into()).collect();
     let once = key.once(&app, &access, &(&id, asked));
     let now = app.clock.now();
-    let (today, now, who) = (today(community.zone, now), now.timestamp_millis(), access.caller.token.clone());
+    let (today, now, who) = (today(community.zone, now), now.timestamp_millis(), access.caller.who.clone());
     let recorded = app.store.write(move |session| {
         let all = rows.readable.len();
         if rows.bad.is_empty()
@@ -124,7 +124,7 @@ pub(super) async fn list_visits(
     let community = access.community(&id)?.key;
     let page = Page::new(query.cursor.as_deref(), query.limit)?;
     let (after, probe) = (page.after_row()?, page.probe());
-    let (now, who) = (app.clock.now().timestamp_millis(), access.caller.token.clone());
+    let (now, who) = (app.clock.now().timestamp_millis(), access.caller.who.clone());
     let noted = app.store.write(move |session| audit::note(session.connection, now, &who, "visits.read", &id));
     noted.await?;
     let listed = app.store.read(move |connection| visits::list(connection, community, after, probe));

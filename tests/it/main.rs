@@ -15,6 +15,7 @@ mod intake;
 mod lids;
 mod mosquitto;
 mod mqtt;
+mod pages;
 mod projectors;
 mod qemu;
 mod recount;

@@ -15,9 +15,9 @@ use axum::response::{IntoResponse, Response};
 use maud::Markup;
 use serde::Deserialize;
 
-use self::words::Language;
 use super::App;
 use super::extract::{Id, Query};
+use super::language::Language;
 use super::problem::Problem;
 
 /// How long a board is shown before it is made anew, in milliseconds: whoever asks, it costs one reading a minute.

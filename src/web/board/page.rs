@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::super::language::Language;
 use super::figures::{Figures, Week};
-use super::words::Language;
 use crate::domain::published::Share;
 
 /// A screen stands there for months: it looks again by itself, in seconds.
@@ -33,7 +33,7 @@ pub(super) fn unknown(lang: Language) -> Markup {
 
 pub(super) fn board(figures: &Figures, lang: Language) -> Markup {
     let title = lang.title(&figures.community);
-    let (parameter, tag, name) = lang.other();
+    let other = lang.other();
     let last = figures.weeks.last();
     let awareness = &figures.awareness;
     // What was shown at the door says more than what was said there.
@@ -47,7 +47,7 @@ pub(super) fn board(figures: &Figures, lang: Language) -> Markup {
     let body = html! {
         header {
             h1 { (title) }
-            a href={ "/board/" (figures.id) "?lang=" (parameter) } lang=(tag) hreflang=(tag) { (name) }
+            a href={ "/board/" (figures.id) "?lang=" (other.parameter()) } lang=(other.tag()) hreflang=(other.tag()) { (other.name()) }
         }
         main {
             div.figures {

@@ -1,35 +1,9 @@
 //! What a board says, in both languages.
 
-use chrono::{Datelike, NaiveDate};
-use serde::Deserialize;
-
-use crate::domain::period::Span;
+use super::super::language::Language;
 use crate::domain::published::Share;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Language {
-    #[default]
-    Zh,
-    En,
-}
-
 impl Language {
-    pub(super) fn tag(self) -> &'static str {
-        match self {
-            Self::Zh => "zh-CN",
-            Self::En => "en",
-        }
-    }
-
-    /// The other one: its parameter, and what it calls itself.
-    pub(super) fn other(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Zh => ("en", "en", "English"),
-            Self::En => ("zh", "zh-CN", "中文"),
-        }
-    }
-
     pub(super) fn title(self, community: &str) -> String {
         match self {
             Self::Zh => format!("{community}垃圾分类"),
@@ -98,26 +72,6 @@ impl Language {
             Self::Zh => "周",
             Self::En => "Week",
         }
-    }
-
-    /// A span of days, each with its year where they differ.
-    pub(super) fn span(self, span: Span) -> String {
-        let day = |date: NaiveDate, year: bool| match (self, year) {
-            (Self::Zh, true) => date.format("%Y年%-m月%-d日").to_string(),
-            (Self::Zh, false) => date.format("%-m月%-d日").to_string(),
-            (Self::En, true) => date.format("%-d %b %Y").to_string(),
-            (Self::En, false) => date.format("%-d %b").to_string(),
-        };
-        let both = span.from.year() != span.to.year();
-        match self {
-            Self::Zh => format!("{}–{}", day(span.from, true), day(span.to, both)),
-            Self::En => format!("{}–{}", day(span.from, both), day(span.to, true)),
-        }
-    }
-
-    /// The first day of a week, for an axis.
-    pub(super) fn short(self, date: NaiveDate) -> String {
-        format!("{}/{}", date.month(), date.day())
     }
 
     pub(super) fn about(self, committee: &str) -> String {

@@ -42,15 +42,3 @@ async fn metrics_in_base_units_with_routes_for_labels() {
     }
     assert!(!text.contains("bin-1"), "an id is in a label");
 }
-
-#[tokio::test]
-async fn the_landing_page_names_the_api_in_two_languages() {
-    let api = Api::start().await;
-    let page = outside(&api, "/").await;
-    assert_eq!(page.kind, "text/html; charset=utf-8");
-    let page = page.body.as_str().unwrap().to_owned();
-    for text in ["/api/v1/openapi.json", "README", "参与率", "participation"] {
-        assert!(page.contains(text), "{text}");
-    }
-    assert!(!page.contains("<script"));
-}

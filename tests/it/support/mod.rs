@@ -3,4 +3,5 @@
 pub(crate) mod api;
 pub(crate) mod backend;
 pub(crate) mod load;
+pub(crate) mod pages;
 pub(crate) mod rollups;

@@ -1,0 +1,42 @@
+//! Who looks at a page: somebody who signed in, in a language.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::web::App;
+use crate::web::access::{Access, Credential, authenticate};
+use crate::web::language::Language;
+use crate::web::problem::Problem;
+use crate::web::session::Session;
+
+/// Somebody who signed in. A token opens no page.
+#[derive(Clone)]
+pub(super) struct Visitor {
+    pub access: Access,
+    pub lang: Language,
+    /// The token that each form of this session carries.
+    pub csrf: String,
+    /// The path and query of the page that was asked for, to come back to.
+    pub here: String,
+}
+
+impl Visitor {
+    /// As the account is called.
+    pub(super) fn name(&self) -> &str {
+        self.access.caller.who.trim_start_matches("account:")
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let session = Session::of(&parts.headers).ok_or_else(|| Problem::unauthorized("sign in first"))?;
+        let csrf = session.csrf();
+        let access = authenticate(app, Credential::Session(session)).await?;
+        let here = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        Ok(Self { access, lang: Language::of(&parts.headers), csrf, here })
+    }
+}

@@ -1,0 +1,3 @@
+//! The pages as a browser without a script sees them.
+
+mod sign_in;
