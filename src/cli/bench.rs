@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::answer;
-use crate::bench::{broker, pipeline, what_if};
+use crate::bench::{broker, pages, pipeline, what_if};
 use crate::clock::SharedClock;
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,9 @@ pub struct Args {
     /// Leave out the year of a site against which other hours are held.
     #[arg(long)]
     no_what_if: bool,
+    /// Leave out the pages with 50 communities and a year of history.
+    #[arg(long)]
+    no_pages: bool,
 }
 
 /// Runs of the broker's part: each side goes first as often as the other.
@@ -36,6 +39,9 @@ pub async fn run(args: &Args, clock: &SharedClock) -> Result<()> {
     }
     if !args.no_what_if {
         measure_what_if(clock).await?;
+    }
+    if !args.no_pages {
+        measure_pages(clock).await?;
     }
     Ok(())
 }
@@ -79,6 +85,15 @@ async fn measure_what_if(clock: &SharedClock) -> Result<()> {
     answer(format_args!("what if, over a year of a site with {} deposits", report.deposits))?;
     answer(format_args!("  answered in              {:>12.0} ms", millis(report.what_if)))?;
     answer(format_args!("  a plain count in SQL     {:>12.0} ms", millis(report.count)))
+}
+
+async fn measure_pages(clock: &SharedClock) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("fenlei-bench-").tempdir().context("no folder for the bench")?;
+    answer("pages with 50 communities and a year of history, the median of 21 answers")?;
+    for page in pages::run(folder.path(), clock.clone()).await? {
+        answer(format_args!("  {:<30} {:>8.2} ms {:>9} bytes", page.path, millis(page.median), page.bytes))?;
+    }
+    Ok(())
 }
 
 fn millis(time: Duration) -> f64 {
