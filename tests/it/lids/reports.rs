@@ -64,6 +64,20 @@ impl Bin {
         tokio::time::timeout(std::time::Duration::from_secs(20), looking).await.expect("it is so in the end");
     }
 
+    /// Comes back once what the bin said at this instant has been taken in.
+    async fn told(&self, at: i64) {
+        let told = || {
+            let select = "SELECT told FROM lid";
+            self.api.store.read(move |connection| Ok(connection.query_row(select, [], |row| row.get::<_, i64>(0))?))
+        };
+        let looking = async {
+            while told().await.unwrap() < at {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), looking).await.expect("it is taken in in the end");
+    }
+
     /// Comes back with the lid once it is as wanted.
     async fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let looking = async {
@@ -137,6 +151,23 @@ async fn words_that_come_late_do_not_undo_later_ones() {
     bin.wait(1200);
     bin.door(true, "staff").await;
     // The second of the two later words was taken in after the late one.
+    let lid = bin.until(|lid| lid["reported"] == "unlocked").await;
+    assert_eq!(lid["since"], "2026-11-23T04:00:00.000Z");
+}
+
+#[tokio::test]
+async fn a_word_said_again_keeps_its_beginning_and_is_newer_than_what_came_between() {
+    let mut bin = Bin::start().await;
+    bin.door(true, "staff").await;
+    bin.until(|lid| lid["reported"] == "unlocked").await;
+    bin.wait(120);
+    bin.door(true, "staff").await;
+    bin.wait(-60);
+    bin.door(false, "schedule").await;
+    bin.wait(120);
+    // Had the late word passed for the newest, this one would begin anew.
+    bin.door(true, "staff").await;
+    bin.told(bin.api.clock.now().timestamp_millis()).await;
     let lid = bin.until(|lid| lid["reported"] == "unlocked").await;
     assert_eq!(lid["since"], "2026-11-23T04:00:00.000Z");
 }
