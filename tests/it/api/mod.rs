@@ -13,5 +13,6 @@ mod problems;
 mod quarantine;
 mod registry;
 mod stream;
+mod surveys;
 mod visits;
 mod what_if;
