@@ -112,7 +112,7 @@ async fn random_surveys_agree_with_an_independent_computation() {
                 until: random.bool().then(|| today - Days::new(random.u64(..20))),
             })
             .collect();
-        let rows: Vec<_> = households.iter().enumerate().map(|(number, household)| {
+        let rows = households.iter().enumerate().map(|(number, household)| {
             json!({"household": format!("h{number}"), "enrolled_from": household.from, "enrolled_until": household.until, "cards": []})
         });
         let imported = api.post(&format!("communities/{community}/households"), rows.collect::<Value>()).await;
