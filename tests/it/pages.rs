@@ -1,3 +1,4 @@
 //! The pages as a browser without a script sees them.
 
 mod sign_in;
+mod walk;
