@@ -18,13 +18,17 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::domain::registry::Role;
 use crate::domain::zone::today;
+use crate::passwords;
 use crate::serve::{self, Running};
 use crate::simulate::by_hand;
 use crate::simulate::enrol::{EnrolError, enrol};
 use crate::simulate::fleet::{Broker, Credential, reachable};
 use crate::simulate::neighbourhood::{BY_HAND, Neighbourhood, ZONE};
 use crate::simulate::simulation::{Plan, Simulation};
-use crate::store::tokens;
+use crate::store::{accounts, tokens};
+
+/// The account of the demonstration.
+const ACCOUNT: &str = "demo";
 
 const PLAN: Plan = Plan { days: 28, live: true, seed: 1 };
 
@@ -56,14 +60,14 @@ async fn demonstrate(
 ) -> Result<()> {
     let now = clock.now();
     let neighbourhood = Neighbourhood::sample(today(ZONE, now));
-    let (credentials, token) = register(&neighbourhood, config, running, now).await?;
+    let (credentials, opened) = register(&neighbourhood, config, running, now).await?;
     let broker = match (running.mqtt, &config.mqtt.url) {
         (None, Some(url)) => url.into(),
         (address, _) => address.unwrap_or(config.mqtt.listen).into(),
     };
     let begun = Instant::now();
     let simulation = Simulation::start(&broker, &credentials, PLAN, clock)?;
-    welcome(folder, running.http, &token, &broker, &neighbourhood, &credentials, now)?;
+    welcome(folder, running.http, &opened, &broker, &neighbourhood, &credentials, now)?;
     answer(format_args!("\nStoring four weeks of history, {} events …", simulation.history()))?;
     let mut stop = std::pin::pin!(told_to_stop(args.seconds));
     tokio::select! {
@@ -142,23 +146,43 @@ async fn register(
     config: &Config,
     running: &Running,
     now: DateTime<Utc>,
-) -> Result<(Vec<Credential>, String)> {
+) -> Result<(Vec<Credential>, Opened)> {
+    let (name, password) = (ACCOUNT, readable_password()?);
+    let hash = passwords::hash(&password)?;
     let key = card_key::load_or_create(&config.privacy.card_key_file)?;
     let neighbourhood = neighbourhood.clone();
     let registered = running.store.write(move |session| {
         let credentials = enrol(session.connection, session.rollups, &neighbourhood, &key, now)?;
         let admin = BTreeSet::from([Role::Admin]);
-        let token = tokens::add(session.connection, None, &admin, now.timestamp_millis())?;
+        let now = now.timestamp_millis();
+        accounts::add(session.connection, name, &hash, None, &admin, now)?;
+        let token = tokens::add(session.connection, None, &admin, now)?;
         Ok::<_, EnrolError>((credentials, token))
     });
-    Ok(registered.await?)
+    let (credentials, token) = registered.await?;
+    Ok((credentials, Opened { token, password }))
+}
+
+/// What lets a newcomer in.
+struct Opened {
+    token: String,
+    /// Of [`ACCOUNT`].
+    password: String,
+}
+
+/// Twelve characters that are not taken for one another.
+fn readable_password() -> Result<String> {
+    const CHARACTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+    let mut random = [0_u8; 12];
+    getrandom::fill(&mut random).context("the operating system gives no random numbers")?;
+    Ok(random.iter().map(|byte| char::from(CHARACTERS[usize::from(*byte) % CHARACTERS.len()])).collect())
 }
 
 /// Where to look, and what to try.
 fn welcome(
     folder: &Path,
     http: SocketAddr,
-    token: &str,
+    opened: &Opened,
     broker: &Broker,
     neighbourhood: &Neighbourhood,
     credentials: &[Credential],
@@ -171,6 +195,7 @@ fn welcome(
         "Fenlei runs in {} with a sample neighbourhood: {communities} communities, {households} households, {devices} simulated devices.",
         folder.display()
     ))?;
+    answer(format_args!("  Sign in {http}/  as {ACCOUNT}, password {}", opened.password))?;
     for community in &neighbourhood.communities {
         answer(format_args!("  Board   {http}/board/{}", community.id))?;
     }
@@ -183,7 +208,8 @@ fn welcome(
         let (id, name) = (community.id, community.name);
         answer(format_args!("\nHow many households of {name} take part:\n"))?;
         answer(format_args!(
-            "curl -s -H 'Authorization: Bearer {token}' '{http}/api/v1/communities/{id}/participation?from={from}&to={to}&period=range'"
+            "curl -s -H 'Authorization: Bearer {}' '{http}/api/v1/communities/{id}/participation?from={from}&to={to}&period=range'",
+            opened.token
         ))?;
     }
     let bin = credentials.iter().find(|credential| credential.device == BY_HAND);

@@ -4,6 +4,7 @@
 //! takes it for one transaction. Exit codes: 0 done, 64 a mistake in the command line or the settings, 1
 //! anything else. Errors go to standard error and say what to do.
 
+pub mod account;
 pub mod backup;
 pub mod bench;
 pub mod check_config;
@@ -59,6 +60,8 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Make, list and revoke the bearer tokens of the API.
     Token(token::Args),
+    /// People who sign in to the pages.
+    Account(account::Args),
     /// Bring in what other systems know, from CSV.
     Import(import::Args),
     /// Write a consistent copy of the store to a file, also while it is being written to.
@@ -105,6 +108,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Simulate(args) => simulate::run(&args, &config()?, &shared).await,
         Command::Bench(args) => bench::run(&args, &shared).await,
         Command::CheckConfig(args) => check_config::run(&args, cli.config.as_deref()),
+        Command::Account(args) => account::run(&args, &config()?, &clock),
         Command::Token(args) => token::run(&args, &config()?, &clock),
         Command::Import(args) => import::run(&args, &config()?, &clock),
         Command::Backup(args) => backup::run(&args, &config()?),

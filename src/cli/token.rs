@@ -40,7 +40,7 @@ enum Command {
     },
 }
 
-fn role() -> impl TypedValueParser<Value = Role> {
+pub(super) fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|name| Role::parse(&name).ok_or("no such role"))
 }
 
@@ -89,7 +89,7 @@ fn revoke(config: &Config, id: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
-fn instant(milliseconds: i64) -> String {
+pub(super) fn instant(milliseconds: i64) -> String {
     let instant = DateTime::from_timestamp_millis(milliseconds).unwrap_or_default();
     instant.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,8 +1,9 @@
 //! The commands, through the real program: what they print, how they end, and beside a busy backend.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -11,8 +12,9 @@ use fenlei::credentials;
 use fenlei::domain::card::CardKey;
 use fenlei::domain::inbound::Inbound;
 use fenlei::domain::registry::{Organization, OrganizationKind, Role};
+use fenlei::passwords;
 use fenlei::store::registry::{DeviceFields, SiteFields};
-use fenlei::store::{self, Store, registry, tokens};
+use fenlei::store::{self, Store, accounts, registry, tokens};
 use fenlei_wire::vocabulary::DeviceKind;
 use rusqlite::Connection;
 
@@ -150,6 +152,40 @@ fn a_token_is_printed_alone_and_opens_what_it_says_until_it_is_revoked() {
     assert_eq!(folder.done(&["token", "revoke", &caller.who]), "");
     assert_eq!(tokens::caller(&folder.store(), token).unwrap(), None);
     assert_eq!(folder.refused(&["token", "revoke", &caller.who]).0, 1);
+}
+
+#[test]
+fn an_account_opens_the_pages_with_the_password_from_standard_input() {
+    let folder = Folder::new();
+    let account = |arguments: &[&str], password: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fenlei"));
+        let command = command.current_dir(folder.path("")).arg("account").args(arguments);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        process.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        let output = process.wait_with_output().unwrap();
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        (output.status.code(), text(&output.stderr))
+    };
+    let opens = |password: &str| {
+        let found = accounts::find(&folder.store(), "王丽").unwrap();
+        found.is_some_and(|(_, stored)| passwords::verify(Some(&stored), password))
+    };
+    let add = ["add", "王丽", "--organization", "jwh", "--role", "organization", "scheduler"];
+    assert_eq!(account(&add, "too short\n"), (Some(1), "fenlei: a password has 10 to 256 characters\n".into()));
+    assert_eq!(account(&add, "correct horse battery\n"), (Some(0), String::new()));
+    assert!(opens("correct horse battery") && !opens("correct horse batter"));
+    assert_eq!(account(&add, "correct horse battery\n").0, Some(1), "the name is taken");
+    let listed = folder.done(&["account", "list"]);
+    assert!(listed.contains("王丽") && listed.contains("jwh") && listed.contains("organization scheduler"), "{listed}");
+    assert_eq!(account(&["password", "王丽"], "another horse battery\n").0, Some(0));
+    assert!(opens("another horse battery") && !opens("correct horse battery"));
+    assert_eq!(account(&["disable", "王丽"], "").0, Some(0));
+    assert!(!opens("another horse battery"));
+    assert_eq!(account(&["enable", "王丽"], "").0, Some(0));
+    assert!(opens("another horse battery"));
+    assert_eq!(account(&["disable", "nobody"], "").0, Some(1));
+    assert_eq!(account(&["add", " ", "--role", "admin"], "correct horse battery\n").0, Some(64));
+    assert_eq!(account(&["add", "li", "--organization", "none", "--role", "admin"], "").0, Some(1));
 }
 
 #[test]
