@@ -97,7 +97,17 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         .await
         .with_context(|| format!("`http.listen` = \"{}\" cannot be used", config.http.listen))?;
     let http = listener.local_addr()?;
+    let address = broker.as_ref().map(|broker| broker.address);
+    let broker_address = match (&config.mqtt.url, address) {
+        (Some(url), _) => web::BrokerAddress { host: Some(url.host.clone()), port: url.port },
+        (None, address) => {
+            let ip = address.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+            let port = address.map_or(config.mqtt.listen.port(), |address| address.port());
+            web::BrokerAddress { host: ip.map(|ip| ip.to_string()), port }
+        }
+    };
     let app = web::App {
+        broker: broker_address,
         store: store.clone(),
         clock,
         card_key,

@@ -68,8 +68,14 @@ pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>
     register(&store, &key).await?;
     fill(&store, &key, now).await?;
     let session = sign_in(&store, now).await?;
-    let app =
-        web::App { store, clock, card_key: key, ready: Arc::new(|| true), on_secret_changed: Arc::new(|_, _| {}) };
+    let app = web::App {
+        store,
+        clock,
+        card_key: key,
+        ready: Arc::new(|| true),
+        on_secret_changed: Arc::new(|_, _| {}),
+        broker: web::BrokerAddress { host: None, port: 1883 },
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
     let stop = CancellationToken::new();

@@ -78,7 +78,8 @@ pub fn set_disabled(connection: &Connection, name: &str, disabled: Option<i64>) 
     Ok(found)
 }
 
-fn end_sessions(connection: &Connection, name: &str) -> Result<(), StoreError> {
+/// Signs an account out everywhere.
+pub fn end_sessions(connection: &Connection, name: &str) -> Result<(), StoreError> {
     let delete = "DELETE FROM session WHERE account = (SELECT id FROM account WHERE name = ?1)";
     connection.prepare_cached(delete)?.execute([name])?;
     Ok(())

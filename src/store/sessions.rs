@@ -30,6 +30,16 @@ pub fn caller(connection: &Connection, text: &str, now: i64) -> Result<Option<Ca
     Ok(caller.optional()?)
 }
 
+/// When the sessions of an account that last at this instant were begun, the newest first.
+pub fn begun(connection: &Connection, account: &str, now: i64) -> Result<Vec<i64>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT s.begun FROM session s JOIN account a ON a.id = s.account WHERE a.name = ?1 AND s.expires > ?2
+         ORDER BY s.begun DESC",
+    )?;
+    let begun = select.query_map((account, now), |row| row.get(0))?;
+    Ok(begun.collect::<Result<_, _>>()?)
+}
+
 pub fn end(connection: &Connection, text: &str) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM session WHERE hash = ?1")?.execute([digest(text)])?;
     Ok(())

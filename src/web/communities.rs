@@ -20,21 +20,21 @@ use crate::store::registry::{self, Kind};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct CommunityFields {
-    name: String,
+    pub name: String,
     /// The organization that is its residents' committee.
-    committee: String,
+    pub committee: String,
     /// IANA name; absent: it keeps its own, a new community is in Asia/Shanghai.
     #[schema(example = "Asia/Shanghai")]
-    time_zone: Option<String>,
+    pub time_zone: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Community)]
 pub(super) struct CommunityView {
-    id: String,
-    name: String,
-    committee: String,
-    time_zone: String,
+    pub id: String,
+    pub name: String,
+    pub committee: String,
+    pub time_zone: String,
 }
 
 struct Communities;

@@ -30,30 +30,30 @@ use crate::store::registry::{self, DeviceFields as Stored, Kind};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct DeviceFields {
-    site: String,
+    pub site: String,
     #[schema(schema_with = words::device_kind)]
-    kind: DeviceKind,
-    name: Option<String>,
+    pub kind: DeviceKind,
+    pub name: Option<String>,
     #[schema(schema_with = words::streams)]
-    streams: Option<Vec<Stream>>,
+    pub streams: Option<Vec<Stream>>,
 }
 
 /// What of a device is put.
 #[derive(Clone, Serialize, ToSchema)]
 pub(super) struct Registration {
-    id: String,
-    site: String,
+    pub id: String,
+    pub site: String,
     #[schema(schema_with = words::device_kind)]
-    kind: DeviceKind,
+    pub kind: DeviceKind,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = words::streams, required = false)]
-    streams: Option<Vec<Stream>>,
+    pub streams: Option<Vec<Stream>>,
 }
 
 impl Registration {
-    fn of(device: &Device) -> Self {
+    pub(super) fn of(device: &Device) -> Self {
         Self {
             id: device.id.clone(),
             site: device.site.clone(),
@@ -69,32 +69,32 @@ impl Registration {
 #[schema(as = Device)]
 pub(super) struct DeviceView {
     #[serde(flatten)]
-    registration: Registration,
-    online: bool,
+    pub registration: Registration,
+    pub online: bool,
     /// Since when it is online or not; null: it never said.
     #[schema(format = DateTime)]
-    since: Option<String>,
-    boot: Option<u32>,
-    firmware: Option<String>,
-    config: ConfigView,
+    pub since: Option<String>,
+    pub boot: Option<u32>,
+    pub firmware: Option<String>,
+    pub config: ConfigView,
     /// Of a bin.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
-    lid: Option<LidView>,
+    pub lid: Option<LidView>,
     /// When an event of it came last.
     #[schema(format = DateTime)]
-    last_received: Option<String>,
+    pub last_received: Option<String>,
     /// Events that have not come though later ones have; the first 100 ranges, newest boot first.
-    gaps: Vec<Range>,
+    pub gaps: Vec<Range>,
     /// How many events are missing in all.
-    missing: i64,
+    pub missing: i64,
     /// What it declared it can never deliver; the first 100 ranges.
-    lost: Vec<Range>,
+    pub lost: Vec<Range>,
     /// Events that came again under the same name with different content.
-    conflicts: i64,
-    quarantined: i64,
+    pub conflicts: i64,
+    pub quarantined: i64,
     /// Refused beyond its cap, and not kept.
-    quarantine_overflow: i64,
+    pub quarantine_overflow: i64,
 }
 
 impl DeviceView {
@@ -127,10 +127,10 @@ impl DeviceView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct DevicePut {
     #[serde(flatten)]
-    device: DeviceView,
+    pub device: DeviceView,
     /// Of a new device, and told only now: its password on the broker.
     #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
+    pub secret: Option<String>,
 }
 
 struct Devices;
@@ -219,6 +219,18 @@ pub(super) async fn put_device(
     if_match: IfMatch,
     Json(fields): Json<DeviceFields>,
 ) -> Result<impl IntoResponse, Problem> {
+    let (status, put) = put(app, access, id, if_match, fields).await?;
+    Ok((status, [(header::CACHE_CONTROL, "no-store")], put))
+}
+
+/// The same, for whoever shows the secret otherwise.
+pub(super) async fn put(
+    app: Arc<App>,
+    access: Access,
+    id: String,
+    if_match: IfMatch,
+    fields: DeviceFields,
+) -> Result<(StatusCode, Json<DevicePut>), Problem> {
     if let Some(name) = &fields.name {
         check_text("name", name)?;
     }
@@ -249,7 +261,7 @@ pub(super) async fn put_device(
     let device = registry.devices.get(&id).cloned().ok_or_else(Problem::not_found)?;
     let device = app.store.read(move |connection| DeviceView::read(connection, &registry, &device, now)).await?;
     let secret = (status == StatusCode::CREATED).then_some(secret);
-    Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(DevicePut { device, secret })))
+    Ok((status, Json(DevicePut { device, secret })))
 }
 
 /// Deletes a device that has sent no events.
@@ -273,12 +285,12 @@ pub(super) async fn delete_device(
 pub(super) struct Rotation {
     /// The hardware was replaced or wiped: its boots may start again from 1.
     #[serde(default)]
-    replaced: bool,
+    pub replaced: bool,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Secret {
-    secret: String,
+    pub secret: String,
 }
 
 /// Gives a device a new secret, told only now; the old one no longer opens the broker.
@@ -290,7 +302,7 @@ pub(super) async fn rotate_secret(
     access: Access,
     Id(id): Id,
     body: Bytes,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<([(header::HeaderName, &'static str); 1], Json<Secret>), Problem> {
     access.may_see(READERS)?;
     let device = sender(access.device(&id)?);
     access.may_do(OPERATORS)?;

@@ -29,7 +29,7 @@ impl Edited {
 }
 
 /// The tag of a representation as the API would send it.
-fn tag_of(representation: &impl Serialize) -> String {
+pub(super) fn tag_of(representation: &impl Serialize) -> String {
     // What is sent has been serialized the same way; what cannot be is not sent, and matches nothing.
     digest(&serde_json::to_vec(representation).unwrap_or_default())
 }
@@ -43,6 +43,11 @@ fn digest(bytes: &[u8]) -> String {
 pub(super) struct IfMatch(Option<Vec<String>>);
 
 impl IfMatch {
+    /// As if a request had carried it, or none.
+    pub(super) fn of(tag: Option<String>) -> Self {
+        Self(tag.map(|tag| vec![tag]))
+    }
+
     /// Whether the change may go ahead; `present` is what it changes, as it stands inside the transaction.
     pub(super) fn check(&self, present: Option<&impl Serialize>) -> Result<(), RegistryError> {
         let Some(tags) = &self.0 else { return Ok(()) };

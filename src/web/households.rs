@@ -39,16 +39,16 @@ pub(super) struct HouseholdFields {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Household)]
 pub(super) struct HouseholdView {
-    household: String,
+    pub household: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    building: Option<String>,
+    pub building: Option<String>,
     #[schema(value_type = String, format = Date)]
-    enrolled_from: NaiveDate,
+    pub enrolled_from: NaiveDate,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
-    enrolled_until: Option<NaiveDate>,
+    pub enrolled_until: Option<NaiveDate>,
     /// How many it holds; which is never told.
-    cards: u32,
+    pub cards: u32,
 }
 
 impl From<roster::Listed> for HouseholdView {
@@ -65,8 +65,8 @@ impl From<roster::Listed> for HouseholdView {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Imported {
-    created: usize,
-    updated: usize,
+    pub created: usize,
+    pub updated: usize,
 }
 
 /// Puts households with their cards: all rows or none, every bad row named. JSON, or CSV with the header
@@ -94,26 +94,26 @@ pub(super) async fn import_households(
     Ok(Json(Imported { created, updated }))
 }
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct HouseholdsQuery {
     /// Of the households enrolled on the last day of the period, today at the latest: only those that count in its
     /// participation figure, or only those that do not.
-    participating: Option<bool>,
+    pub participating: Option<bool>,
     /// Of the same: only those with any record of a visit or survey in the period, or only those without.
-    visited: Option<bool>,
+    pub visited: Option<bool>,
     /// The first day of the period; absent: 27 days before `to`.
     #[param(value_type = Option<String>, format = Date)]
-    from: Option<Date>,
+    pub from: Option<Date>,
     /// The last day, included; absent: today.
     #[param(value_type = Option<String>, format = Date)]
-    to: Option<Date>,
+    pub to: Option<Date>,
     /// The `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 /// Lists the households of a community, or, with `participating` or `visited`, those to go and see; that they were looked

@@ -77,6 +77,16 @@ pub struct App {
     /// Called when a device's secret no longer holds. `true`: nor does what the broker retains of it, because its
     /// hardware was replaced or its registration deleted.
     pub on_secret_changed: Arc<dyn Fn(Sender, bool) + Send + Sync>,
+    /// Where devices reach the broker, for whoever installs them.
+    pub broker: BrokerAddress,
+}
+
+/// An MQTT broker as devices are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerAddress {
+    /// Absent: the host on which these pages are.
+    pub host: Option<String>,
+    pub port: u16,
 }
 
 impl fmt::Debug for App {

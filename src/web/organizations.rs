@@ -19,16 +19,16 @@ use crate::store::registry::{self, Kind};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct OrganizationFields {
-    name: String,
-    kind: OrganizationKind,
+    pub name: String,
+    pub kind: OrganizationKind,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Organization)]
 pub(super) struct OrganizationView {
-    id: String,
-    name: String,
-    kind: OrganizationKind,
+    pub id: String,
+    pub name: String,
+    pub kind: OrganizationKind,
 }
 
 struct Organizations;

@@ -20,23 +20,23 @@ use crate::store::registry::{self, Kind};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ProjectFields {
-    community: String,
-    organization: String,
+    pub community: String,
+    pub organization: String,
     #[schema(value_type = String, format = Date)]
-    starts: Date,
+    pub starts: Date,
     #[serde(default)]
-    targets: Targets,
+    pub targets: Targets,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Project)]
 pub(super) struct ProjectView {
-    id: String,
-    community: String,
-    organization: String,
+    pub id: String,
+    pub community: String,
+    pub organization: String,
     #[schema(value_type = String, format = Date)]
-    starts: NaiveDate,
-    targets: Targets,
+    pub starts: NaiveDate,
+    pub targets: Targets,
 }
 
 struct Projects;

@@ -20,28 +20,28 @@ use crate::store::registry::{self, Kind, SiteFields as Stored};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct SiteFields {
-    community: String,
-    name: String,
+    pub community: String,
+    pub name: String,
     /// IANA name; absent: it keeps its own, a new site takes its community's.
     #[schema(example = "Asia/Shanghai")]
-    time_zone: Option<String>,
+    pub time_zone: Option<String>,
     #[schema(minimum = -90, maximum = 90)]
-    latitude: Option<f64>,
+    pub latitude: Option<f64>,
     #[schema(minimum = -180, maximum = 180)]
-    longitude: Option<f64>,
+    pub longitude: Option<f64>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Site)]
 pub(super) struct SiteView {
-    id: String,
-    community: String,
-    name: String,
-    time_zone: String,
+    pub id: String,
+    pub community: String,
+    pub name: String,
+    pub time_zone: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    latitude: Option<f64>,
+    pub latitude: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    longitude: Option<f64>,
+    pub longitude: Option<f64>,
 }
 
 struct Sites;

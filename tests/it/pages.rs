@@ -1,4 +1,5 @@
 //! The pages as a browser without a script sees them.
 
+mod admin;
 mod sign_in;
 mod walk;

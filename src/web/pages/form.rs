@@ -44,19 +44,44 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
-        let visitor = Visitor::from_request_parts(&mut parts, app).await?;
-        let headers = parts.headers.clone();
-        let bytes = bytes(Request::from_parts(parts, body)).await?;
-        let fields = form_urlencoded::parse(&bytes).filter(|(_, value)| !value.trim().is_empty());
-        let (csrf, fields): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| name == CSRF);
-        check(&headers, csrf.first().map(|(_, token)| token.as_ref()))?;
-        let fields = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let form = serde_html_form::Deserializer::from_bytes(fields.as_bytes());
-        let form = serde_path_to_error::deserialize(form)
-            .map_err(|error| Problem::bad_request(explain(&error.path().to_string(), &error.inner().to_string())))?;
-        Ok(Self { visitor, form })
+        let (visitor, fields) = sent(request, app).await?;
+        Ok(Self { visitor, form: read(&fields)? })
     }
+}
+
+/// The same, read as two: what a form is about, and what goes with it. (Flattening one into the other would lose
+/// repeated fields.)
+pub(super) struct SentBoth<T, U> {
+    pub visitor: Visitor,
+    pub form: T,
+    pub beside: U,
+}
+
+impl<T: DeserializeOwned, U: DeserializeOwned> FromRequest<Arc<App>> for SentBoth<T, U> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let (visitor, fields) = sent(request, app).await?;
+        Ok(Self { visitor, form: read(&fields)?, beside: read(&fields)? })
+    }
+}
+
+/// Who sent a form, and its fields without the token and without those left empty.
+async fn sent(request: Request, app: &Arc<App>) -> Result<(Visitor, String), Problem> {
+    let (mut parts, body) = request.into_parts();
+    let visitor = Visitor::from_request_parts(&mut parts, app).await?;
+    let headers = parts.headers.clone();
+    let bytes = bytes(Request::from_parts(parts, body)).await?;
+    let fields = form_urlencoded::parse(&bytes).filter(|(_, value)| !value.trim().is_empty());
+    let (csrf, fields): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| name == CSRF);
+    check(&headers, csrf.first().map(|(_, token)| token.as_ref()))?;
+    Ok((visitor, form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()))
+}
+
+fn read<T: DeserializeOwned>(fields: &str) -> Result<T, Problem> {
+    let form = serde_html_form::Deserializer::from_bytes(fields.as_bytes());
+    serde_path_to_error::deserialize(form)
+        .map_err(|error| Problem::bad_request(explain(&error.path().to_string(), &error.inner().to_string())))
 }
 
 /// A form with files as it was sent, and who sent it.

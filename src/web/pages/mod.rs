@@ -4,6 +4,9 @@
 //! it on no page either, and what is written goes the same way with the same checks and the same line in the audit log.
 //! What changes something is a form ([`form::Sent`]); afterwards the browser is sent elsewhere.
 
+mod account;
+mod admin;
+mod fields;
 mod form;
 mod frame;
 mod overview;
@@ -12,7 +15,7 @@ mod visitor;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -24,14 +27,63 @@ use super::App;
 use super::assets;
 use super::language::Language;
 use super::problem::Problem;
+use admin::{Communities, Devices, Organizations, Projects, Sites, registered};
 use frame::{outside, see_other};
+
+/// The most bytes of a form that holds a file, which may come back in it with a third more.
+const MAX_UPLOAD: usize = 12 * 1024 * 1024;
+
+fn import() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(MAX_UPLOAD)
+}
 
 pub(super) fn router() -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/", get(overview::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
-        .route("/language/{lang}", get(sign_in::choose_language));
+        .route("/language/{lang}", get(sign_in::choose_language))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::password))
+        .route("/account/sign-out", post(account::sign_out))
+        .route("/admin", get(admin::show))
+        .route("/admin/organizations", get(registered::list::<Organizations>).post(registered::create::<Organizations>))
+        .route(
+            "/admin/organizations/{id}",
+            get(registered::edit::<Organizations>).post(registered::save::<Organizations>),
+        )
+        .route(
+            "/admin/organizations/{id}/delete",
+            get(registered::ask::<Organizations>).post(registered::delete::<Organizations>),
+        )
+        .route("/admin/communities", get(registered::list::<Communities>).post(registered::create::<Communities>))
+        .route("/admin/communities/{id}", get(registered::edit::<Communities>).post(registered::save::<Communities>))
+        .route(
+            "/admin/communities/{id}/delete",
+            get(registered::ask::<Communities>).post(registered::delete::<Communities>),
+        )
+        .route("/admin/sites", get(registered::list::<Sites>).post(registered::create::<Sites>))
+        .route("/admin/sites/{id}", get(registered::edit::<Sites>).post(registered::save::<Sites>))
+        .route("/admin/sites/{id}/delete", get(registered::ask::<Sites>).post(registered::delete::<Sites>))
+        .route("/admin/devices", get(registered::list::<Devices>).post(registered::create::<Devices>))
+        .route("/admin/devices/{id}", get(registered::edit::<Devices>).post(registered::save::<Devices>))
+        .route("/admin/devices/{id}/delete", get(registered::ask::<Devices>).post(registered::delete::<Devices>))
+        .route("/admin/devices/{id}/secret", post(admin::rotate))
+        .route("/admin/projects", get(registered::list::<Projects>).post(registered::create::<Projects>))
+        .route("/admin/projects/{id}", get(registered::edit::<Projects>).post(registered::save::<Projects>))
+        .route("/admin/projects/{id}/delete", get(registered::ask::<Projects>).post(registered::delete::<Projects>))
+        .route("/admin/households", get(admin::households::show))
+        .route("/admin/households/check", post(admin::households::check).layer(import()))
+        .route("/admin/households/import", post(admin::households::import).layer(import()))
+        .route(
+            "/communities/{id}/households/{household}/erase",
+            get(admin::households::ask).post(admin::households::erase),
+        )
+        .route("/admin/accounts", get(admin::accounts::list).post(admin::accounts::add))
+        .route("/admin/accounts/{name}", get(admin::accounts::show).post(admin::accounts::change))
+        .route("/admin/tokens", get(admin::tokens::list).post(admin::tokens::add))
+        .route("/admin/tokens/{id}/revoke", post(admin::tokens::revoke))
+        .route("/admin/audit", get(admin::audit::show));
     pages
         .layer(middleware::from_fn(explained))
         .layer(Extension(Arc::<sign_in::Turns>::default()))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::header;
 use axum::http::request::Parts;
 
 use crate::web::App;
@@ -20,6 +21,8 @@ pub(super) struct Visitor {
     pub csrf: String,
     /// The path and query of the page that was asked for, to come back to.
     pub here: String,
+    /// The host under which the pages were reached, without a port.
+    pub host: String,
 }
 
 impl Visitor {
@@ -37,6 +40,10 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let csrf = session.csrf();
         let access = authenticate(app, Credential::Session(session)).await?;
         let here = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Ok(Self { access, lang: Language::of(&parts.headers), csrf, here })
+        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        // An IPv6 address keeps its brackets.
+        let host = host.rsplit_once(':').map_or(host, |(host, port)| if port.ends_with(']') { host } else { host });
+        let host = host.to_owned();
+        Ok(Self { access, lang: Language::of(&parts.headers), csrf, here, host })
     }
 }

@@ -71,6 +71,7 @@ impl Api {
             card_key: key.clone(),
             ready: Arc::new(move || mqtt),
             on_secret_changed: Arc::new(move |device, replaced| noted.lock().unwrap().push((device, replaced))),
+            broker: web::BrokerAddress { host: None, port: 1883 },
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -92,6 +92,22 @@ impl Browser {
         let fields: Vec<_> = [("csrf", csrf.as_str())].into_iter().chain(fields.iter().copied()).collect();
         self.send(path, &fields).await
     }
+
+    /// Sends a form that holds a file, with the token of its session.
+    pub(crate) async fn upload(&self, from: &str, path: &str, fields: &[(&str, &str)]) -> Shown {
+        const BOUNDARY: &str = "----fenlei-test";
+        let csrf = csrf(&self.see(from).await);
+        let mut body = String::new();
+        for (name, value) in [("csrf", csrf.as_str())].iter().chain(fields) {
+            let file = if *name == "file" { "; filename=\"file.csv\"" } else { "" };
+            body +=
+                &format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n{value}\r\n");
+        }
+        body += &format!("--{BOUNDARY}--\r\n");
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let request = self.request(Method::POST, path).header("content-type", kind).body(body);
+        Shown::of(request.send().await.unwrap()).await
+    }
 }
 
 impl Shown {
