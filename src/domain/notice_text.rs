@@ -85,7 +85,8 @@ fn local(instant: &str, zone: Tz) -> String {
     format!("{}年{}月{}日 {}", wall.year(), wall.month(), wall.day(), wall.format("%H:%M"))
 }
 
-const fn name(kind: Kind) -> &'static str {
+/// What an alarm is called in Chinese.
+pub const fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Full => "满溢",
         Kind::Fire => "火情",

@@ -6,6 +6,7 @@ mod configure;
 mod dispatch;
 mod follow;
 mod notices;
+mod vitals;
 
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ impl Jobs {
             dispatch::ANSWERS.run(store.clone(), stop.clone()),
             alarms::SAID.run(store.clone(), stop.clone()),
             alarms::look(store.clone(), publisher, clock.clone(), stop.clone()),
+            vitals::MEASURED.run(store.clone(), stop.clone()),
             notices::run(store.clone(), clock.clone(), stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();

@@ -217,7 +217,7 @@ pub fn open(connection: &Connection) -> Result<Vec<(Kind, i64)>, StoreError> {
 
 /// Forgets the alarms of a device that is deleted: its key may be given to another.
 pub fn forget(connection: &Connection, device: &str) -> Result<(), StoreError> {
-    for table in ["alarm", "alarm_gone", "alarm_conflicts", "clock_doubt", "habit"] {
+    for table in ["alarm", "alarm_gone", "alarm_conflicts", "clock_doubt", "habit", "device_vital"] {
         let forget = format!("DELETE FROM {table} WHERE device = (SELECT key FROM device WHERE id = ?1)");
         connection.execute(&forget, [device])?;
     }

@@ -50,6 +50,7 @@ pub mod states;
 pub mod tally;
 pub mod tokens;
 pub mod visits;
+pub mod vitals;
 pub mod writer;
 
 use std::fs::File;

@@ -95,40 +95,40 @@ impl NewHook {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AlarmWebhook)]
 pub(super) struct HookView {
-    id: String,
+    pub id: String,
     /// Scheme and host only; the rest may be a secret.
     #[schema(example = "https://qyapi.weixin.qq.com/…")]
-    url: String,
-    format: Format,
-    severity: Severity,
+    pub url: String,
+    pub format: Format,
+    pub severity: Severity,
     #[serde(skip_serializing_if = "Option::is_none")]
-    community: Option<String>,
+    pub community: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    site: Option<String>,
+    pub site: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    quiet: Option<Quiet>,
+    pub quiet: Option<Quiet>,
     /// Whether what it is told is signed.
-    signed: bool,
+    pub signed: bool,
     #[schema(format = DateTime)]
-    created: String,
-    delivery: DeliveryView,
+    pub created: String,
+    pub delivery: DeliveryView,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = AlarmDelivery)]
-struct DeliveryView {
+pub(super) struct DeliveryView {
     /// Notices that are not delivered yet.
-    waiting: i64,
+    pub waiting: i64,
     /// Notices of the last weeks that were given up after three days.
-    given_up: i64,
+    pub given_up: i64,
     /// How often it failed since it last succeeded.
-    failures: u32,
+    pub failures: u32,
     /// `ok`, or what was wrong the last time.
-    last_status: Option<String>,
+    pub last_status: Option<String>,
     #[schema(format = DateTime)]
-    last_attempt: Option<String>,
+    pub last_attempt: Option<String>,
     #[schema(format = DateTime)]
-    last_success: Option<String>,
+    pub last_success: Option<String>,
 }
 
 impl From<Hook> for HookView {

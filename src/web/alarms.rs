@@ -15,21 +15,21 @@ use crate::domain::alarms::{AlarmView, Kind, State};
 use crate::store::alarms::{self, Filter};
 use crate::store::audit;
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AlarmsQuery {
     #[param(inline)]
-    state: Option<State>,
+    pub state: Option<State>,
     #[param(inline)]
-    kind: Option<Kind>,
-    site: Option<String>,
-    device: Option<String>,
+    pub kind: Option<Kind>,
+    pub site: Option<String>,
+    pub device: Option<String>,
     /// The `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 /// Lists alarms, the newest first.
@@ -85,7 +85,7 @@ pub(super) async fn get_alarm(
 #[serde(deny_unknown_fields)]
 pub(super) struct Acknowledgement {
     /// At most 500 bytes.
-    note: Option<String>,
+    pub note: Option<String>,
 }
 
 const MAX_NOTE: usize = 500;

@@ -12,11 +12,11 @@ use crate::store::{StoreError, device_configs, fleet};
 #[schema(as = DeviceConfig)]
 pub(super) struct ConfigView {
     /// What it was last told; null: nothing yet.
-    version: Option<u32>,
+    pub version: Option<u32>,
     /// What it says it follows; null: it has not said.
-    follows: Option<u32>,
+    pub follows: Option<u32>,
     /// It follows what it is to keep to by the registry as it stands.
-    confirmed: bool,
+    pub confirmed: bool,
 }
 
 impl ConfigView {

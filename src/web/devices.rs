@@ -1,5 +1,6 @@
 //! `/devices`: their registration, their secrets, and how they stand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -27,6 +28,7 @@ use crate::domain::registry::{Device, Registry, Role};
 use crate::store::StoreError;
 use crate::store::fleet::{self, Range};
 use crate::store::registry::{self, DeviceFields as Stored, Kind};
+use crate::store::vitals::{self, Vital};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct DeviceFields {
@@ -95,6 +97,17 @@ pub(super) struct DeviceView {
     pub quarantined: i64,
     /// Refused beyond its cap, and not kept.
     pub quarantine_overflow: i64,
+    /// What it last measured, by name: `millivolts`, `celsius`, `rssi`, or `fill/` and a stream (percent).
+    pub vitals: BTreeMap<String, VitalView>,
+}
+
+/// A measurement.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Vital)]
+pub(super) struct VitalView {
+    pub value: f64,
+    #[schema(format = DateTime)]
+    pub at: String,
 }
 
 impl DeviceView {
@@ -120,7 +133,14 @@ impl DeviceView {
             conflicts: status.conflicts,
             quarantined: status.quarantined,
             quarantine_overflow: status.quarantine_overflow,
+            vitals: vitals::of(connection, device.key)?.into_iter().map(|(name, vital)| (name, vital.into())).collect(),
         })
+    }
+}
+
+impl From<Vital> for VitalView {
+    fn from(vital: Vital) -> Self {
+        Self { value: vital.value, at: rfc3339(vital.at) }
     }
 }
 
@@ -157,14 +177,14 @@ impl Resource for Devices {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DevicesQuery {
-    site: Option<String>,
+    pub site: Option<String>,
     #[param(schema_with = words::device_kind, required = false)]
-    kind: Option<DeviceKind>,
+    pub kind: Option<DeviceKind>,
     /// The `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 /// Lists the devices that the token sees, with how they stand.

@@ -115,6 +115,12 @@ impl Language {
         format!("{} {}", self.date(local.date_naive()), self.time(local.time()))
     }
 
+    /// The same of an instant as the API writes it.
+    pub(super) fn moment(self, rfc3339: &str, zone: Tz) -> String {
+        let parsed = DateTime::parse_from_rfc3339(rfc3339);
+        parsed.map_or_else(|_| "—".to_owned(), |instant| self.instant(instant.timestamp_millis(), zone))
+    }
+
     /// A rate of 0–1 as `70.3%`; what has no denominator as `—`.
     pub(super) fn percent(self, rate: Option<f64>) -> String {
         rate.map_or_else(|| "—".to_owned(), |rate| format!("{:.1}%", rate * 100.0))

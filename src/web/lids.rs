@@ -15,19 +15,19 @@ use crate::store::{StoreError, lids};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Lid)]
 pub(super) struct LidView {
-    expected: Lid,
+    pub expected: Lid,
     /// Null: it has not said.
     #[schema(required = true)]
-    reported: Option<Lid>,
+    pub reported: Option<Lid>,
     /// Since when it says so.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
-    since: Option<String>,
+    pub since: Option<String>,
     /// Whether both agree; null while it has not said or is offline, and for a minute after each change of the hours.
     #[schema(required = true)]
-    follows: Option<bool>,
+    pub follows: Option<bool>,
     /// When it is to change next; null: not within eight days.
     #[schema(required = true, value_type = Option<String>, format = DateTime)]
-    next: Option<String>,
+    pub next: Option<String>,
 }
 
 impl LidView {

@@ -28,30 +28,30 @@ use crate::store::{Retried, audit};
 #[derive(Serialize, ToSchema)]
 #[schema(as = QuarantineItem)]
 pub(super) struct ItemView {
-    id: i64,
+    pub id: i64,
     /// As the topic names it.
-    device: String,
-    topic: String,
-    boot: Option<u32>,
-    seq: Option<i64>,
-    reason: String,
+    pub device: String,
+    pub topic: String,
+    pub boot: Option<u32>,
+    pub seq: Option<i64>,
+    pub reason: String,
     /// What to mend.
-    detail: String,
+    pub detail: String,
     /// The known fields without any card, or base64 of the first bytes of what is no JSON.
-    content: Content,
+    pub content: Content,
     /// How many equal refusals this item stands for.
-    count: i64,
+    pub count: i64,
     /// When the first and the last of them came.
     #[schema(format = DateTime)]
-    first: String,
+    pub first: String,
     #[schema(format = DateTime)]
-    last: String,
+    pub last: String,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = QuarantineContent)]
-enum Content {
+pub(super) enum Content {
     #[schema(value_type = Object)]
     Fields(Map<String, Value>),
     Raw(String),
@@ -87,34 +87,34 @@ impl From<Item> for ItemView {
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = QuarantineTotals)]
 pub(super) struct Totals {
-    items: i64,
+    pub items: i64,
     /// Refused events; equal ones of a device are one item.
-    refusals: i64,
+    pub refusals: i64,
     /// Refused beyond the cap of a device, and not kept.
-    overflow: i64,
+    pub overflow: i64,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = QuarantineList)]
 pub(super) struct QuarantineView {
-    items: Vec<ItemView>,
+    pub items: Vec<ItemView>,
     /// The `cursor` of the next page, null at the end.
     #[schema(required = true)]
-    next: Option<String>,
-    totals: Totals,
+    pub next: Option<String>,
+    pub totals: Totals,
 }
 
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct QuarantineQuery {
-    device: Option<String>,
-    reason: Option<String>,
+    pub device: Option<String>,
+    pub reason: Option<String>,
     /// The `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 /// Lists refused input in the order in which it first came.

@@ -1,5 +1,6 @@
 //! The pages as a browser without a script sees them.
 
 mod admin;
+mod fleet;
 mod sign_in;
 mod walk;

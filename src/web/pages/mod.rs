@@ -6,7 +6,9 @@
 
 mod account;
 mod admin;
+mod alarms;
 mod fields;
+mod fleet;
 mod form;
 mod frame;
 mod overview;
@@ -46,6 +48,12 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/account", get(account::show))
         .route("/account/password", post(account::password))
         .route("/account/sign-out", post(account::sign_out))
+        .route("/alarms", get(alarms::show))
+        .route("/alarms/{id}/acknowledge", post(alarms::see_to))
+        .route("/fleet", get(fleet::show))
+        .route("/fleet/{id}/quarantine", get(fleet::quarantine))
+        .route("/quarantine/{id}/retry", post(fleet::retry))
+        .route("/quarantine/{id}/delete", post(fleet::delete))
         .route("/admin", get(admin::show))
         .route("/admin/organizations", get(registered::list::<Organizations>).post(registered::create::<Organizations>))
         .route(

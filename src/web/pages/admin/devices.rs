@@ -38,7 +38,7 @@ pub(in crate::web::pages) struct Form {
     streams: Vec<String>,
 }
 
-pub(in crate::web) fn kind(lang: Language, kind: DeviceKind) -> &'static str {
+pub(in crate::web::pages) fn kind(lang: Language, kind: DeviceKind) -> &'static str {
     match kind {
         DeviceKind::Bin => lang.t("智能桶", "bin"),
         DeviceKind::Camera => lang.t("摄像头", "camera"),
@@ -46,7 +46,7 @@ pub(in crate::web) fn kind(lang: Language, kind: DeviceKind) -> &'static str {
     }
 }
 
-pub(in crate::web) fn stream(lang: Language, stream: Stream) -> &'static str {
+pub(in crate::web::pages) fn stream(lang: Language, stream: Stream) -> &'static str {
     match stream {
         Stream::Food => lang.t("厨余垃圾(湿垃圾)", "food waste"),
         Stream::Residual => lang.t("其他垃圾(干垃圾)", "residual waste"),

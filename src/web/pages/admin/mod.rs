@@ -17,7 +17,7 @@ use maud::html;
 
 pub(super) use communities::Communities;
 pub(super) use devices::Devices;
-pub(super) use devices::rotate;
+pub(super) use devices::{kind, rotate};
 pub(super) use organizations::Organizations;
 pub(super) use projects::Projects;
 pub(super) use sites::Sites;
