@@ -207,13 +207,13 @@ async fn what_a_device_reports_changes_its_tag_but_not_what_if_match_is_held_aga
       "missing": 1,
       "online": false,
       "quarantine_overflow": 0,
-      "vitals": {}
       "quarantined": 0,
       "since": null,
       "site": "gate",
       "streams": [
         "food"
-      ]
+      ],
+      "vitals": {}
     }
     "#);
     let rename = |tag: String| {
