@@ -40,6 +40,11 @@ pub(super) struct Once {
 }
 
 impl IdempotencyKey {
+    /// As if a request had carried it, or none.
+    pub(super) fn of(key: Option<String>) -> Self {
+        Self(key)
+    }
+
     /// The name of a request for `asked`; `None`: it has no key, and is done as often as it comes.
     pub(super) fn once(self, app: &App, access: &Access, asked: &impl Serialize) -> Option<Once> {
         let asked = serde_json::to_string(asked).unwrap_or_default();

@@ -3,4 +3,5 @@
 mod admin;
 mod fleet;
 mod sign_in;
+mod visits;
 mod walk;

@@ -14,6 +14,7 @@ mod frame;
 mod overview;
 mod sign_in;
 mod visitor;
+mod visits;
 
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/account", get(account::show))
         .route("/account/password", post(account::password))
         .route("/account/sign-out", post(account::sign_out))
+        .route("/visits", get(visits::choose))
+        .route("/communities/{id}/visits", get(visits::show).post(visits::record))
         .route("/alarms", get(alarms::show))
         .route("/alarms/{id}/acknowledge", post(alarms::see_to))
         .route("/fleet", get(fleet::show))
