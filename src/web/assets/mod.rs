@@ -23,7 +23,11 @@ struct Asset {
 /// The style of all pages, a file for each part of them.
 const STYLE: &[&str] = &[include_str!("base.css")];
 
-const SCRIPTS: &[(&str, &str)] = &[("live.js", include_str!("live.js")), ("visits.js", include_str!("visits.js"))];
+const SCRIPTS: &[(&str, &str)] = &[
+    ("board.js", include_str!("board.js")),
+    ("live.js", include_str!("live.js")),
+    ("visits.js", include_str!("visits.js")),
+];
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let style = Asset::new("fenlei.css", "text/css; charset=utf-8", STYLE.concat());

@@ -2,11 +2,13 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::super::assets;
 use super::super::language::Language;
 use super::figures::{Figures, Week};
 use crate::domain::published::Share;
 
-/// A screen stands there for months: it looks again by itself, in seconds.
+/// A screen stands there for months: it looks again by itself, in seconds. With a script it does so without loading anew,
+/// which would pull what is being read from under whoever reads it aloud.
 const REFRESH: u32 = 300;
 
 const STYLE: &str = include_str!("board.css");
@@ -18,7 +20,8 @@ fn document(lang: Language, title: &str, body: &Markup) -> Markup {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="refresh" content=(REFRESH);
+                script src=(assets::address("board.js")) defer {}
+                noscript { meta http-equiv="refresh" content=(REFRESH); }
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
