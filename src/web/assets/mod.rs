@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use super::chart;
 use super::problem::Problem;
 
 struct Asset {
@@ -21,7 +22,7 @@ struct Asset {
 }
 
 /// The style of all pages, a file for each part of them.
-const STYLE: &[&str] = &[include_str!("base.css")];
+const STYLE: &[&str] = &[include_str!("base.css"), chart::STYLE];
 
 const SCRIPTS: &[(&str, &str)] = &[
     ("board.js", include_str!("board.js")),
