@@ -17,6 +17,7 @@ pub mod mqtt;
 pub mod passwords;
 pub mod rows;
 pub mod serve;
+pub mod sheets;
 pub mod simulate;
 pub mod store;
 pub mod telemetry;

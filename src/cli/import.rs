@@ -1,4 +1,4 @@
-//! `fenlei import`: households and visits from CSV, all of them or none, with every bad row named.
+//! `fenlei import`: households and visits from CSV or Excel, all of them or none, with every bad row named.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::domain::rows::BadRow;
 use crate::domain::zone::today;
 use crate::rows::{households, visits};
+use crate::sheets::is_workbook;
 use crate::store::roster::ImportError;
 use crate::store::{self, audit, registry, roster};
 
@@ -37,7 +38,7 @@ struct Source {
     /// The community they belong to.
     #[arg(long, value_name = "ID")]
     community: String,
-    /// The CSV file, in UTF-8, with a header.
+    /// A CSV file in UTF-8 with a header, or an Excel workbook (.xlsx) whose first sheet has the same columns.
     file: PathBuf,
 }
 
@@ -45,6 +46,7 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
     let (Command::Households(source) | Command::Visits(source)) = &args.command;
     let Source { community: id, file } = source;
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let in_excel = is_workbook(&bytes);
     let mut store = open_existing_store(config)?;
     let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let registry = registry::load(&transaction)?;
@@ -54,14 +56,15 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
     let (imported, action) = match &args.command {
         Command::Households(_) => {
             let card_key = card_key::for_store(&transaction, &config.privacy.card_key_file)?;
-            let rows = households::from_csv(&bytes);
+            let rows = if in_excel { households::from_xlsx(&bytes) } else { households::from_csv(&bytes) };
             let imported = roster::import_read(&transaction, community.key, rows, &card_key);
             let said =
                 |done: roster::Imported| format!("{} households created, {} updated", done.created, done.updated);
             (imported.map(said), "households.import")
         }
         Command::Visits(_) => {
-            let (rows, today) = (visits::from_csv(&bytes), today(community.zone, clock.now()));
+            let rows = if in_excel { visits::from_xlsx(&bytes) } else { visits::from_csv(&bytes) };
+            let today = today(community.zone, clock.now());
             let recorded = store::visits::record(&transaction, community.key, rows, today);
             (recorded.map(|recorded| format!("{recorded} visits recorded")), "visits.record")
         }

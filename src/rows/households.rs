@@ -2,15 +2,25 @@
 
 use serde_json::{Map, Value};
 
-use super::{CsvRow, Errors, csv, date, document, objects, text};
+use super::workbook::workbook;
+use super::{Columns, Errors, Record, csv, date, document, objects, text};
 use crate::domain::roster::HouseholdRow;
 use crate::domain::rows::Rows;
 
-const HEADER: &str = "household,building,enrolled_from,enrolled_until,cards";
+const COLUMNS: Columns = Columns {
+    header: "household,building,enrolled_from,enrolled_until,cards",
+    required: &["household", "enrolled_from"],
+    dates: &["enrolled_from", "enrolled_until"],
+};
 
 /// CSV with a header; `cards` are separated by `;`.
 pub fn from_csv(bytes: &[u8]) -> Rows<HouseholdRow> {
-    csv(bytes, HEADER, &["household", "enrolled_from"], from_record)
+    csv(bytes, &COLUMNS, from_record)
+}
+
+/// The first sheet of an Excel workbook, with the columns of the CSV.
+pub fn from_xlsx(bytes: &[u8]) -> Rows<HouseholdRow> {
+    workbook(bytes, &COLUMNS, from_record)
 }
 
 /// A JSON array of `{"household","building"?,"enrolled_from","enrolled_until"?,"cards":[…]}`.
@@ -21,7 +31,7 @@ pub fn from_json(bytes: &[u8]) -> Rows<HouseholdRow> {
     objects(&values, "household", from_object)
 }
 
-fn from_record(row: &CsvRow<'_>) -> Result<HouseholdRow, Errors> {
+fn from_record(row: &Record<'_>) -> Result<HouseholdRow, Errors> {
     let mut errors = Errors::new();
     let enrolled_from = date(&mut errors, "enrolled_from", row.text("enrolled_from"));
     let enrolled_until = row.text("enrolled_until").map(|text| date(&mut errors, "enrolled_until", Some(text)));
@@ -123,7 +133,7 @@ mod tests {
         assert_eq!(from_json(b"{}").bad[0].row, DOCUMENT);
         assert_eq!(
             from_csv(b"household,card\n").bad,
-            [BadRow::new(DOCUMENT, format!("column 2 of the header is unknown: the header is {HEADER}"))]
+            [BadRow::new(DOCUMENT, format!("column 2 of the header is unknown: the header is {}", COLUMNS.header))]
         );
     }
 }

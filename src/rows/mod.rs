@@ -1,8 +1,9 @@
-//! Reading imports, CSV or JSON, row by row: what cannot be read is named beside what can, so that one look at the
+//! Reading imports, CSV, JSON or Excel, row by row: what cannot be read is named beside what can, so that one look at the
 //! answer mends the whole file. Errors name fields, never what stands in them.
 
 pub mod households;
 pub mod visits;
+mod workbook;
 
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
@@ -16,13 +17,34 @@ const DOCUMENT: usize = 0;
 /// What is wrong with one row.
 type Errors = Vec<String>;
 
-/// One row of CSV: a text for each column of the header, in whatever order the file has them.
-struct CsvRow<'a> {
+/// The columns of a list.
+struct Columns {
+    /// All of them, as a header names them.
+    header: &'static str,
+    required: &'static [&'static str],
+    /// Those that hold dates.
+    dates: &'static [&'static str],
+}
+
+impl Columns {
+    /// What is wrong with the header of a file.
+    fn refusal(&self, found: &csv::StringRecord) -> Option<String> {
+        let header = self.header;
+        if let Some(unknown) = found.iter().position(|column| !header.split(',').any(|known| known == column)) {
+            return Some(format!("column {} of the header is unknown: the header is {header}", unknown + 1));
+        }
+        let missing = self.required.iter().find(|required| !found.iter().any(|column| column == **required))?;
+        Some(format!("the header lacks `{missing}`: it is {header}"))
+    }
+}
+
+/// One row of a file: a text for each column of the header, in whatever order the file has them.
+struct Record<'a> {
     header: &'a csv::StringRecord,
     record: &'a csv::StringRecord,
 }
 
-impl CsvRow<'_> {
+impl Record<'_> {
     /// What stands in a column; `None`: nothing, or there is no such column.
     fn text(&self, column: &str) -> Option<&str> {
         let place = self.header.iter().position(|name| name == column)?;
@@ -30,21 +52,18 @@ impl CsvRow<'_> {
     }
 }
 
-/// CSV whose header names columns out of `header`, `required` among them. A byte order mark, as Excel writes it, is skipped.
-fn csv<T>(bytes: &[u8], header: &str, required: &[&str], read: impl Fn(&CsvRow<'_>) -> Result<T, Errors>) -> Rows<T> {
+/// CSV with a header. A byte order mark, as Excel writes it, is skipped.
+fn csv<T>(bytes: &[u8], columns: &Columns, read: impl Fn(&Record<'_>) -> Result<T, Errors>) -> Rows<T> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let Ok(found) = reader.headers().cloned() else { return document("the file is not CSV in UTF-8".to_owned()) };
-    if let Some(unknown) = found.iter().position(|column| !header.split(',').any(|known| known == column)) {
-        return document(format!("column {} of the header is unknown: the header is {header}", unknown + 1));
-    }
-    if let Some(missing) = required.iter().find(|required| !found.iter().any(|column| column == **required)) {
-        return document(format!("the header lacks `{missing}`: it is {header}"));
+    if let Some(error) = columns.refusal(&found) {
+        return document(error);
     }
     let mut rows = Rows::default();
     for (index, record) in reader.records().enumerate() {
         let row = match record {
-            Ok(record) if record.len() == found.len() => read(&CsvRow { header: &found, record: &record }),
+            Ok(record) if record.len() == found.len() => read(&Record { header: &found, record: &record }),
             Ok(record) => Err(vec![format!("the row has {} columns, the header {}", record.len(), found.len())]),
             Err(_) => Err(vec!["the row is not UTF-8".to_owned()]),
         };

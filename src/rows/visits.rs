@@ -1,17 +1,24 @@
-//! Records of visits and surveys: one object, an array of them, or CSV.
+//! Records of visits and surveys: one object, an array of them, CSV, or an Excel workbook.
 
 use serde_json::{Map, Value};
 
-use super::{CsvRow, Errors, csv, date, document, objects, text};
+use super::workbook::workbook;
+use super::{Columns, Errors, Record, csv, date, document, objects, text};
 use crate::domain::awareness::{Outcome, Visit, VisitKind};
 use crate::domain::rows::Rows;
 
-const HEADER: &str = "household,date,kind,outcome,claimed,tested";
 const REQUIRED: [&str; 4] = ["household", "date", "kind", "outcome"];
+const COLUMNS: Columns =
+    Columns { header: "household,date,kind,outcome,claimed,tested", required: &REQUIRED, dates: &["date"] };
 
-/// CSV with a header; `claimed` and `tested` are `true`, `false` or empty, in whatever case Excel writes them.
+/// CSV with a header; `claimed` and `tested` are `true` or `是`, `false` or `否`, or empty, in whatever case Excel writes them.
 pub fn from_csv(bytes: &[u8]) -> Rows<Visit> {
-    csv(bytes, HEADER, &REQUIRED, from_record)
+    csv(bytes, &COLUMNS, from_record)
+}
+
+/// The first sheet of an Excel workbook, with the columns of the CSV.
+pub fn from_xlsx(bytes: &[u8]) -> Rows<Visit> {
+    workbook(bytes, &COLUMNS, from_record)
 }
 
 /// `{"household","date","kind","outcome","claimed"?,"tested"?}`, or a JSON array of such.
@@ -66,12 +73,12 @@ fn word<T>(
     word
 }
 
-fn from_record(row: &CsvRow<'_>) -> Result<Visit, Errors> {
+fn from_record(row: &Record<'_>) -> Result<Visit, Errors> {
     let mut errors = Errors::new();
     let answers = ["claimed", "tested"].map(|name| match row.text(name) {
         None => None,
-        Some(text) if text.eq_ignore_ascii_case("true") => Some(true),
-        Some(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        Some(text) if text == "是" || text.eq_ignore_ascii_case("true") => Some(true),
+        Some(text) if text == "否" || text.eq_ignore_ascii_case("false") => Some(false),
         Some(_) => {
             errors.push(format!("`{name}` must be true, false or empty"));
             None

@@ -17,6 +17,7 @@ use super::problem::Problem;
 use crate::domain::period::parse_date;
 use crate::domain::rows::Rows;
 pub(super) use crate::domain::zone::rfc3339;
+use crate::sheets::XLSX;
 
 /// JSON in and out.
 #[derive(Debug)]
@@ -66,11 +67,13 @@ pub(super) async fn rows<T: Send + 'static>(
     app: &App,
     json: fn(&[u8]) -> Rows<T>,
     csv: fn(&[u8]) -> Rows<T>,
+    xlsx: fn(&[u8]) -> Rows<T>,
 ) -> Result<Rows<T>, Problem> {
     let read = match media_type(request.headers()).as_str() {
         "application/json" => json,
         "text/csv" => csv,
-        _ => return Err(unsupported("application/json or text/csv")),
+        XLSX => xlsx,
+        _ => return Err(unsupported(&format!("application/json, text/csv or {XLSX}"))),
     };
     let bytes = body(request, app).await?;
     let rows = tokio::task::spawn_blocking(move || read(&bytes)).await;

@@ -15,7 +15,7 @@ use super::figures::span;
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use crate::domain::zone::today;
-use crate::rows::households::{from_csv, from_json};
+use crate::rows::households::{from_csv, from_json, from_xlsx};
 use crate::store::doorstep::{self, Doorstep};
 use crate::store::{audit, erasure, roster};
 
@@ -70,9 +70,11 @@ pub(super) struct Imported {
 }
 
 /// Puts households with their cards: all rows or none, every bad row named. JSON, or CSV with the header
-/// `household,building,enrolled_from,enrolled_until,cards`, cards separated by `;`.
+/// `household,building,enrolled_from,enrolled_until,cards`, cards separated by `;`; or
+/// an Excel workbook whose first sheet has those columns, where bad rows have the numbers that Excel shows.
 #[utoipa::path(post, path = "/communities/{id}/households", tag = "households", params(("id" = String, Path)),
-    request_body(content((Vec<HouseholdFields> = "application/json"), (String = "text/csv"))),
+    request_body(content((Vec<HouseholdFields> = "application/json"), (String = "text/csv"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
     responses((status = 200, body = Imported), WriteProblems))]
 pub(super) async fn import_households(
     State(app): State<Arc<App>>,
@@ -83,7 +85,7 @@ pub(super) async fn import_households(
     access.may_see(READERS)?;
     let community = access.community(&id)?.key;
     access.may_do(ADMINS)?;
-    let rows = rows(request, &app, from_json, from_csv).await?;
+    let rows = rows(request, &app, from_json, from_csv, from_xlsx).await?;
     let (key, now, who) = (app.card_key.clone(), app.clock.now().timestamp_millis(), access.caller.who.clone());
     let imported = app.store.write(move |session| {
         let imported = roster::import_read(session.connection, community, rows, &key)?;

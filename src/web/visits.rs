@@ -19,7 +19,7 @@ use crate::domain::DEFINITIONS;
 use crate::domain::awareness::{Answers, Visit};
 use crate::domain::statistics::rounded;
 use crate::domain::zone::today;
-use crate::rows::visits::{from_csv, from_json};
+use crate::rows::visits::{from_csv, from_json, from_xlsx};
 use crate::store::{audit, visits};
 
 /// A visit to a household, or a survey of it.
@@ -70,12 +70,14 @@ pub(super) struct Recorded {
 }
 
 /// Records visits and surveys: all rows or none, every bad row named. JSON (one object or an array), or CSV with the header
-/// `household,date,kind,outcome,claimed,tested`. There is one record for each household, date and kind: a later one
+/// `household,date,kind,outcome,claimed,tested`; or an Excel workbook whose first sheet has those columns, where bad rows have the
+/// numbers that Excel shows. There is one record for each household, date and kind: a later one
 /// replaces it, so a request that is sent again counts once. Under an `Idempotency-Key` a repetition changes nothing at
 /// all, even if the record was replaced since.
 #[utoipa::path(post, path = "/communities/{id}/visits", tag = "households",
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "New for each request; remembered for 7 days")),
-    request_body(content((VisitsBody = "application/json"), (String = "text/csv"))),
+    request_body(content((VisitsBody = "application/json"), (String = "text/csv"),
+        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
     responses((status = 200, body = Recorded), (status = 422, description = "The key was used for another request"), WriteProblems))]
 pub(super) async fn record_visits(
     State(app): State<Arc<App>>,
@@ -87,7 +89,7 @@ pub(super) async fn record_visits(
     access.may_see(READERS)?;
     let community = access.community(&id)?.clone();
     access.may_do(RECORDERS)?;
-    let rows = rows(request, &app, from_json, from_csv).await?;
+    let rows = rows(request, &app, from_json, from_csv, from_xlsx).await?;
     let asked: Vec<VisitView> = rows.readable.iter().map(|(_, visit)| visit.clone().into()).collect();
     let once = key.once(&app, &access, &(&id, asked));
     let now = app.clock.now();

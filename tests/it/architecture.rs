@@ -14,11 +14,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("passwords", &[]),
     ("telemetry", &[]),
     ("webhook", &[]),
-    ("rows", &["domain"]),
+    ("sheets", &[]),
+    ("rows", &["domain", "sheets"]),
     ("store", &["domain", "clock"]),
     ("mqtt", &["domain", "store", "clock", "credentials"]),
     ("ingest", &["domain", "store", "mqtt", "clock"]),
-    ("web", &["domain", "store", "mqtt", "clock", "credentials", "passwords", "rows", "telemetry", "webhook"]),
+    (
+        "web",
+        &["domain", "store", "mqtt", "clock", "credentials", "passwords", "rows", "sheets", "telemetry", "webhook"],
+    ),
     ("jobs", &["domain", "store", "mqtt", "clock", "webhook"]),
     ("card_key", &["domain", "draft", "store"]),
     // It reads a file into the options of the parts; the parts know their options, and no file.

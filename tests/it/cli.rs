@@ -13,6 +13,7 @@ use fenlei::domain::card::CardKey;
 use fenlei::domain::inbound::Inbound;
 use fenlei::domain::registry::{Organization, OrganizationKind, Role};
 use fenlei::passwords;
+use fenlei::sheets::{Cell, Table, xlsx};
 use fenlei::store::registry::{DeviceFields, SiteFields};
 use fenlei::store::{self, Store, accounts, registry, tokens};
 use fenlei_wire::vocabulary::DeviceKind;
@@ -273,6 +274,27 @@ fn visits_are_imported_as_a_whole_too() {
         assert_eq!(folder.done(&run("good.csv")), "1 visits recorded\n");
         assert_eq!(visits(&folder.store()), 1);
     }
+}
+
+#[test]
+fn a_workbook_is_imported_as_csv_is() {
+    let folder = Folder::new();
+    let write = |name: &str, columns: &[&str], rows: &[&[&str]]| {
+        let rows = rows.iter().map(|row| row.iter().map(|text| Cell::from(*text)).collect()).collect();
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        let file = xlsx(&[Table { title: "t".to_owned(), columns, rows }], chrono::DateTime::default()).unwrap();
+        std::fs::write(folder.path(name), file).unwrap();
+    };
+    write("households.xlsx", &["household", "enrolled_from"], &[&["h1", "2026-01-01"]]);
+    let columns = ["household", "date", "kind", "outcome"];
+    write("good.xlsx", &columns, &[&["h1", "2026-01-20", "visit", "absent"]]);
+    write("bad.xlsx", &columns, &[&["h1", "2026-01-20", "visit", "absent"], &["h1", "2026-01-20", "call", "absent"]]);
+    let run = |what: &'static str, file: &'static str| ["import", what, "--community", "garden", file];
+    assert_eq!(folder.done(&run("households", "households.xlsx")), "1 households created, 0 updated\n");
+    let (code, said) = folder.refused(&run("visits", "bad.xlsx"));
+    assert_eq!((code, visits(&folder.store())), (1, 0));
+    assert!(said.contains("bad.xlsx row 3: `kind` must be visit or survey"), "{said}");
+    assert_eq!(folder.done(&run("visits", "good.xlsx")), "1 visits recorded\n");
 }
 
 fn visits(store: &Connection) -> i64 {

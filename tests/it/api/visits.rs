@@ -1,6 +1,8 @@
 //! Visits and surveys, and the awareness figure that follows from them.
 
+use chrono::{DateTime, NaiveDate};
 use fenlei::domain::registry::Role;
+use fenlei::sheets::{Cell, Table, XLSX, xlsx};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -23,6 +25,34 @@ fn survey(household: &str, date: &str, claimed: Value, tested: Value) -> Value {
 
 async fn csv(api: &Api, text: &str) -> Answer {
     send(api.request(Method::POST, PATH).header(header::CONTENT_TYPE, "text/csv").body(text.to_owned())).await
+}
+
+async fn excel(api: &Api, path: &str, columns: &str, rows: Vec<Vec<Cell>>) -> Answer {
+    let columns = columns.split(',').map(str::to_owned).collect();
+    let file = xlsx(&[Table { title: "t".to_owned(), columns, rows }], DateTime::default()).unwrap();
+    send(api.request(Method::POST, path).header(header::CONTENT_TYPE, XLSX).body(file)).await
+}
+
+#[tokio::test]
+async fn workbooks_are_taken_for_households_and_visits() {
+    let api = Api::with_registry().await;
+    let day = |day| Cell::from(NaiveDate::from_ymd_opt(2026, 11, day).unwrap());
+    let households = "communities/garden/households";
+    let rows = vec![vec!["h1".into(), day(1), "card-1".into()], vec!["h2".into(), day(1)]];
+    let put = excel(&api, households, "household,enrolled_from,cards", rows).await;
+    assert_eq!(put.body, json!({"created": 2, "updated": 0}));
+    let columns = "household,date,kind,outcome,claimed";
+    let good = vec!["h1".into(), day(20), "survey".into(), "answered".into(), "是".into()];
+    let bad = vec!["h2".into(), "20.11.2026".into(), "visit".into(), "absent".into()];
+    let refused = excel(&api, PATH, columns, vec![good.clone(), bad]).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused.body["errors"], json!([{"row": 3, "error": "`date` must be a date as YYYY-MM-DD"}]));
+    assert_eq!(excel(&api, PATH, columns, vec![good]).await.body, json!({"recorded": 1}));
+    let listed = api.get(PATH).await;
+    assert_eq!(listed.body["items"], json!([survey("h1", "2026-11-20", json!(true), Value::Null)]));
+    let broken = send(api.request(Method::POST, PATH).header(header::CONTENT_TYPE, XLSX).body("PK")).await;
+    assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+    assert!(broken.body["errors"][0]["error"].as_str().unwrap().contains("save it as .xlsx"));
 }
 
 async fn keyed(api: &Api, key: &str, body: &Value) -> Answer {
