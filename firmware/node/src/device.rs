@@ -233,7 +233,10 @@ impl Device {
         };
         if shown != self.shown {
             match &shown {
-                Shown::Locked(locked) => say!("lid {}", if *locked { "locked" } else { "unlocked" }),
+                Shown::Locked(locked) => {
+                    board::lid(*locked);
+                    say!("lid {}", if *locked { "locked" } else { "unlocked" });
+                }
                 Shown::Picture(Some(text)) => say!("shows {text}"),
                 Shown::Picture(None) | Shown::Unknown => say!("shows nothing"),
             }

@@ -3,13 +3,13 @@
 #![no_std]
 #![no_main]
 
-use embassy_executor::{Executor, Spawner};
-use embassy_futures::select::select;
+use embassy_executor::Spawner;
+use embassy_futures::select::select3;
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::Timer;
 use static_cell::{ConstStaticCell, StaticCell};
 
-use fenlei_node::board::{self, Network, Parts};
+use fenlei_node::board::{self, Executor, Link, Network, Parts, SOCKETS};
 use fenlei_node::device::Device;
 use fenlei_node::line::{self, Room};
 use fenlei_node::settings::Settings;
@@ -19,31 +19,33 @@ use fenlei_node::{console, memory, say};
 static EXECUTOR: StaticCell<Executor> = StaticCell::new();
 static SETTINGS: StaticCell<Settings> = StaticCell::new();
 static DEVICE: StaticCell<Device> = StaticCell::new();
-static SOCKETS: StaticCell<StackResources<1>> = StaticCell::new();
+/// Those of the board, and the line to the broker.
+static STACK: StaticCell<StackResources<{ SOCKETS + 1 }>> = StaticCell::new();
 static ROOM: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
 
-#[riscv_rt::entry]
+#[board::entry]
 fn main() -> ! {
     memory::paint();
+    let parts = board::start();
     EXECUTOR.init(Executor::new()).run(|spawner| {
-        spawner.spawn(start(spawner).unwrap_or_else(|_| panic!("no room for the first task")));
+        spawner.spawn(start(spawner, parts).unwrap_or_else(|_| panic!("no room for the first task")));
     })
 }
 
 #[embassy_executor::task]
-async fn start(spawner: Spawner) {
-    let settings = match board::settings() {
-        Ok(settings) => SETTINGS.init(settings),
+async fn start(spawner: Spawner, parts: Parts) {
+    let Parts { settings, flash, address } = parts;
+    let (settings, network, link) = match settings {
+        Ok((settings, network, link)) => (SETTINGS.init(settings), network, link),
         Err(mistake) => {
             say!("not provisioned: {mistake}");
             board::exit(false);
         }
     };
-    let Parts { flash, network, address } = board::start();
     let room = ROOM.take();
     let device = DEVICE.init_with(|| Device::start(settings, flash, &mut room.inbound));
-    let (stack, runner) = embassy_net::new(network, address, SOCKETS.init(StackResources::new()), board::seed());
-    spawner.spawn(carry(runner).unwrap_or_else(|_| panic!("no room for the network")));
+    let (stack, runner) = embassy_net::new(network, address, STACK.init(StackResources::new()), board::seed());
+    spawner.spawn(carry(runner, link, stack).unwrap_or_else(|_| panic!("no room for the network")));
     spawner.spawn(console::run().unwrap_or_else(|_| panic!("no room for the console")));
     spawner.spawn(live(device, stack, room).unwrap_or_else(|_| panic!("no room for the device")));
 }
@@ -54,14 +56,14 @@ async fn live(device: &'static mut Device, stack: Stack<'static>, room: &'static
     line::keep(device, stack, room).await
 }
 
-/// Carries the frames of the network.
+/// Carries the frames of the network, and keeps it up.
 #[embassy_executor::task]
-async fn carry(mut runner: Runner<'static, Network>) -> ! {
+async fn carry(mut runner: Runner<'static, Network>, link: Link, stack: Stack<'static>) -> ! {
     let checks = async {
         loop {
             watchdog::check_in(Task::Network);
             Timer::after_secs(1).await;
         }
     };
-    match select(runner.run(), checks).await {}
+    match select3(runner.run(), link.keep(stack), checks).await {}
 }

@@ -65,7 +65,8 @@ impl Settings {
     }
 }
 
-fn endpoint(text: &str) -> Option<IpEndpoint> {
+/// Reads `ADDRESS:PORT`.
+pub(crate) fn endpoint(text: &str) -> Option<IpEndpoint> {
     let (address, port) = text.split_once(':')?;
     Some(IpEndpoint::new(address.parse::<Ipv4Address>().ok()?.into(), port.parse().ok()?))
 }

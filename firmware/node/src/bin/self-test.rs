@@ -66,7 +66,7 @@ impl cases::Cases for Tally {
     }
 }
 
-#[riscv_rt::entry]
+#[board::entry]
 fn main() -> ! {
     memory::paint();
     let mut tally = Tally { good: 0, bad: 0 };

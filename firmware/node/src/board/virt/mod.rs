@@ -7,10 +7,11 @@ mod flash;
 mod net;
 
 use core::cell::RefCell;
-use core::ptr::{read_volatile, write_volatile};
+use core::ops::Range;
+use core::ptr::{addr_of, read_volatile, write_volatile};
 
 use critical_section::{CriticalSection, Mutex};
-use embassy_net::{Ipv4Address, Ipv4Cidr, StaticConfigV4};
+use embassy_net::{Ipv4Address, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::pipe::Pipe;
 use embassy_time_driver::Driver;
@@ -21,8 +22,10 @@ use riscv::interrupt::Interrupt;
 use crate::settings::Settings;
 use crate::watchdog;
 
+pub use embassy_executor::Executor;
 pub use flash::{Flash, SECTOR};
 pub use net::Network;
+pub use riscv_rt::entry;
 
 const UART: usize = 0x1000_0000;
 const UART_IRQ: u32 = 10;
@@ -40,12 +43,25 @@ const LOOK: u64 = 5_000_000;
 
 /// What the application is given once.
 pub struct Parts {
+    /// What it was provisioned with, and its network.
+    pub settings: Result<(Settings, Network, Link), &'static str>,
     /// Its memory.
     pub flash: Flash,
-    /// Its network.
-    pub network: Network,
     /// Its address: that of QEMU's own network, where the host is 10.0.2.2.
     pub address: embassy_net::Config,
+}
+
+/// What keeps the network up: nothing has to.
+pub struct Link;
+
+/// That needs none.
+pub const SOCKETS: usize = 0;
+
+impl Link {
+    /// Keeps the network up.
+    pub async fn keep(self, _: Stack<'static>) -> ! {
+        core::future::pending().await
+    }
 }
 
 fn peek(address: usize) -> u32 {
@@ -90,11 +106,12 @@ pub fn start() -> Parts {
         gateway: Some(Ipv4Address::new(10, 0, 2, 2)),
         dns_servers: Default::default(),
     };
-    Parts { flash: Flash::new(), network, address: embassy_net::Config::ipv4_static(address) }
+    let settings = settings().map(|settings| (settings, network, Link));
+    Parts { settings, flash: Flash::new(), address: embassy_net::Config::ipv4_static(address) }
 }
 
 /// What the device was provisioned with: the words after QEMU's `-semihosting-config …,arg=`.
-pub fn settings() -> Result<Settings, &'static str> {
+fn settings() -> Result<Settings, &'static str> {
     let words = semihosting::experimental::env::args::<640>().map_err(|_| "the arguments are too long")?;
     Settings::read(words.into_iter().flatten())
 }
@@ -111,6 +128,9 @@ pub fn wall_clock() -> Option<UnixMillis> {
 pub fn seed() -> u64 {
     ticks() ^ u64::from(peek(RTC)).rotate_left(40)
 }
+
+/// Locks the lid, or unlocks it: the machine has none, and the console says how it stands.
+pub fn lid(_: bool) {}
 
 /// Starts the device anew.
 pub fn reset() -> ! {
@@ -137,6 +157,24 @@ pub fn write(text: &str) {
         while peek_byte(UART + 5) & 1 << 5 == 0 {}
         poke_byte(UART, byte);
     }
+}
+
+/// The memory of the stack.
+pub fn stack() -> Range<usize> {
+    unsafe extern "C" {
+        static __euninit: u8;
+        static _stack_start: u8;
+    }
+    addr_of!(__euninit) as usize..addr_of!(_stack_start) as usize
+}
+
+/// The memory of what is static.
+pub fn statics() -> Range<usize> {
+    unsafe extern "C" {
+        static __sdata: u8;
+        static __euninit: u8;
+    }
+    addr_of!(__sdata) as usize..addr_of!(__euninit) as usize
 }
 
 /// What came to the serial port; the pipe drops what nobody reads.
