@@ -9,6 +9,8 @@ pub mod device;
 pub mod line;
 pub mod memory;
 pub mod settings;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod watchdog;
 
 use core::panic::PanicInfo;

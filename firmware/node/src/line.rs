@@ -1,4 +1,4 @@
-//! The line to the broker: TCP and MQTT 5 for as long as they hold. Each connection begins afresh: what must not be lost is
+//! The line to the broker: TCP, with the feature `tls` TLS on it, and MQTT 5 for as long as they hold. Each connection begins afresh: what must not be lost is
 //! with the device, not with the line.
 
 use embassy_futures::select::{Either, select};
@@ -16,6 +16,8 @@ use minimq::{
 use crate::device::{Device, Next, SCRATCH};
 use crate::say;
 use crate::settings::Topic;
+#[cfg(feature = "tls")]
+use crate::tls;
 
 /// Longest packet that comes: a config with all that MQTT puts before it.
 pub const INBOUND: usize = MAX_CONFIG_BYTES + 256;
@@ -37,7 +39,12 @@ pub struct Room {
     scratch: [u8; SCRATCH],
     receive: [u8; RECEIVED],
     send: [u8; SENT],
+    #[cfg(feature = "tls")]
+    sealed: tls::Room,
 }
+
+/// A line that holds is not over.
+pub(crate) type Broken = Result<core::convert::Infallible, &'static str>;
 
 impl Room {
     /// Empty room.
@@ -48,6 +55,8 @@ impl Room {
             scratch: [0; SCRATCH],
             receive: [0; RECEIVED],
             send: [0; SENT],
+            #[cfg(feature = "tls")]
+            sealed: tls::Room::new(),
         }
     }
 }
@@ -68,27 +77,41 @@ pub async fn keep(device: &mut Device, stack: Stack<'static>, room: &mut Room) -
 }
 
 /// A line from its beginning to its end, and why it ended.
-async fn connect(
-    device: &mut Device,
-    stack: Stack<'static>,
-    room: &mut Room,
-) -> Result<core::convert::Infallible, &'static str> {
+async fn connect(device: &mut Device, stack: Stack<'static>, room: &mut Room) -> Broken {
     let mut socket = TcpSocket::new(stack, &mut room.receive, &mut room.send);
     socket.set_timeout(Some(PATIENCE * 2));
     let broker = device.settings.broker;
     let reached = device.meanwhile(with_timeout(PATIENCE, socket.connect(broker))).await;
     reached.map_err(|_| "the broker does not answer")?.map_err(|_| "the broker is not reached")?;
 
+    let (packets, scratch) = (Buffers::new(&mut room.inbound, &mut room.outbound), &mut room.scratch);
+    #[cfg(feature = "tls")]
+    {
+        let socket = core::cell::RefCell::new(socket);
+        let opened = tls::open(device.settings, &socket, &mut room.sealed);
+        let opened = device.meanwhile(with_timeout(PATIENCE, opened)).await;
+        let mut opened = opened.map_err(|_| "the broker does not shake hands")??;
+        let plain = tls::Plain::new();
+        match select(opened.carry(&plain), greet(device, plain.line(), packets, scratch)).await {
+            Either::First(broken) | Either::Second(broken) => broken,
+        }
+    }
+    #[cfg(not(feature = "tls"))]
+    greet(device, socket, packets, scratch).await
+}
+
+/// Logs in, subscribes, and talks.
+async fn greet<IO: Io>(device: &mut Device, line: IO, packets: Buffers<'_>, scratch: &mut [u8]) -> Broken {
     let settings = device.settings;
     let (will, will_topic) = (device.will(), settings.topic(Channel::State));
     let will = Will::new(&will_topic, &will, &[]).map_err(|_| "the will is too long")?;
-    let config = ConfigBuilder::new(Buffers::new(&mut room.inbound, &mut room.outbound))
+    let config = ConfigBuilder::new(packets)
         .client_id(&settings.device)
         .and_then(|config| config.auth(&settings.device, settings.secret.as_bytes()))
         .and_then(|config| config.will(will.retained().qos(QoS::AtLeastOnce)))
         .map_err(|_| "the settings do not fit")?;
     let mut session = Session::new(config.keepalive_interval(KEEP_ALIVE));
-    let greeted = device.meanwhile(with_timeout(PATIENCE, session.connect(socket))).await;
+    let greeted = device.meanwhile(with_timeout(PATIENCE, session.connect(line))).await;
     let mut connection = greeted.map_err(|_| "the broker does not greet")?.map_err(|_| "the broker refuses")?;
 
     let topics = HEARD.map(|channel| settings.topic(channel));
@@ -100,7 +123,7 @@ async fn connect(
         take(device, &topics, message);
     }
     device.connected(true);
-    talk(device, &mut connection, &topics, &mut room.scratch).await
+    talk(device, &mut connection, &topics, scratch).await
 }
 
 type Topics = [Topic; HEARD.len()];
@@ -110,7 +133,7 @@ async fn talk<IO: Io>(
     connection: &mut Connection<'_, '_, IO>,
     topics: &Topics,
     scratch: &mut [u8],
-) -> Result<core::convert::Infallible, &'static str> {
+) -> Broken {
     let mut unacked = Deque::<Op, 8>::new();
     let mut outgoing = None;
     loop {

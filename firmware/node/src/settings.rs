@@ -8,6 +8,11 @@ use heapless::String;
 
 /// Longest secret.
 const MAX_SECRET: usize = 64;
+/// Longest certificate of an authority, and longest name in a broker's.
+#[cfg(feature = "tls")]
+const MAX_AUTHORITY: usize = 1024;
+#[cfg(feature = "tls")]
+const MAX_NAME: usize = 64;
 /// A topic of the device's.
 pub type Topic = String<{ 40 + 2 * MAX_ID }>;
 
@@ -23,6 +28,12 @@ pub struct Settings {
     pub kind: DeviceKind,
     /// Where its broker listens.
     pub broker: IpEndpoint,
+    /// The certificate of the authority that it trusts, in DER.
+    #[cfg(feature = "tls")]
+    pub authority: heapless::Vec<u8, MAX_AUTHORITY>,
+    /// The name that its broker's certificate must have.
+    #[cfg(feature = "tls")]
+    pub name: String<MAX_NAME>,
 }
 
 impl Settings {
@@ -34,6 +45,10 @@ impl Settings {
             site: String::new(),
             kind: DeviceKind::Bin,
             broker: IpEndpoint::new(Ipv4Address::UNSPECIFIED.into(), 0),
+            #[cfg(feature = "tls")]
+            authority: heapless::Vec::new(),
+            #[cfg(feature = "tls")]
+            name: String::new(),
         };
         let mut kind = None;
         for word in words {
@@ -43,6 +58,13 @@ impl Settings {
                 ("secret", secret) => settings.secret = secret.try_into().map_err(|_| "secret= is too long")?,
                 ("kind", word) => kind = DeviceKind::parse(word),
                 ("broker", address) => settings.broker = endpoint(address).ok_or("broker= is not ADDRESS:PORT")?,
+                #[cfg(feature = "tls")]
+                ("authority", base64) => settings.authority = certificate(base64)?,
+                #[cfg(feature = "tls")]
+                ("name", name) => settings.name = name.try_into().map_err(|_| "name= is too long")?,
+                // Whoever gives them takes the line to be encrypted.
+                #[cfg(not(feature = "tls"))]
+                ("authority" | "name", _) => return Err("authority= and name= need an image with TLS"),
                 ("device" | "site", _) => return Err("an id is a-z 0-9 _ -"),
                 // The first word is the image's name.
                 _ => {}
@@ -51,6 +73,10 @@ impl Settings {
         settings.kind = kind.ok_or("kind= is bin, camera or projector")?;
         if settings.device.is_empty() || settings.site.is_empty() || settings.broker.port == 0 {
             return Err("needed: device= secret= site= kind= broker=");
+        }
+        #[cfg(feature = "tls")]
+        if settings.authority.is_empty() || settings.name.is_empty() {
+            return Err("needed with TLS: authority= name=");
         }
         Ok(settings)
     }
@@ -63,6 +89,18 @@ impl Settings {
         let _ = core::fmt::write(&mut name, format_args!("{topic}"));
         name
     }
+}
+
+/// Reads what stands between the lines of a PEM file, without its line breaks.
+#[cfg(feature = "tls")]
+fn certificate(text: &str) -> Result<heapless::Vec<u8, MAX_AUTHORITY>, &'static str> {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let mut der = [0; MAX_AUTHORITY];
+    let length = BASE64_STANDARD.decode_slice(text, &mut der).map_err(|error| match error {
+        base64::DecodeSliceError::OutputSliceTooSmall => "authority= is longer than 1024 bytes",
+        base64::DecodeSliceError::DecodeError(_) => "authority= is not base64",
+    })?;
+    Ok(der[..length].iter().copied().collect())
 }
 
 /// Reads `ADDRESS:PORT`.

@@ -1,10 +1,14 @@
 //! QEMU's RISC-V machine `virt`: serial port, real-time clock, NOR flash, virtio network, one hart.
 //!
 //! What it lacks is said here: it has no watchdog of its own, so the timer's interrupt takes the place of one and cannot
-//! help where interrupts stay off; and no source of true randomness, which without TLS only back-off and port numbers need.
+//! help where interrupts stay off; and no true randomness of its own, which without TLS only back-off and port numbers need.
+//! For TLS QEMU lends the host's: `-device virtio-rng-device`.
 
 mod flash;
 mod net;
+#[cfg(feature = "tls")]
+mod random;
+mod virtio;
 
 use core::cell::RefCell;
 use core::ops::Range;
@@ -25,6 +29,8 @@ use crate::watchdog;
 pub use embassy_executor::Executor;
 pub use flash::{Flash, SECTOR};
 pub use net::Network;
+#[cfg(feature = "tls")]
+pub use random::random;
 pub use riscv_rt::entry;
 
 const UART: usize = 0x1000_0000;
@@ -112,7 +118,12 @@ pub fn start() -> Parts {
 
 /// What the device was provisioned with: the words after QEMU's `-semihosting-config …,arg=`.
 fn settings() -> Result<Settings, &'static str> {
-    let words = semihosting::experimental::env::args::<640>().map_err(|_| "the arguments are too long")?;
+    const LONGEST: usize = if cfg!(feature = "tls") { 2048 } else { 640 };
+    #[cfg(feature = "tls")]
+    if !random::start() {
+        return Err("the machine has no source of randomness: -device virtio-rng-device");
+    }
+    let words = semihosting::experimental::env::args::<LONGEST>().map_err(|_| "the arguments are too long")?;
     Settings::read(words.into_iter().flatten())
 }
 

@@ -1,9 +1,7 @@
 //! The virtio network card, as embassy's network stack wants it. Frames are received into a few buffers of their own and
 //! sent one at a time: the emulation takes a frame as soon as it is told of it.
 
-use core::cell::{RefCell, UnsafeCell};
-use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::cell::RefCell;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::Context;
 
@@ -11,14 +9,12 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxTok
 use embassy_sync::waitqueue::AtomicWaker;
 use static_cell::ConstStaticCell;
 use virtio_drivers::device::net::VirtIONetRaw;
-use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
-use virtio_drivers::transport::{DeviceType, Transport};
-use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
+use virtio_drivers::transport::DeviceType;
+use virtio_drivers::transport::mmio::MmioTransport;
 
+use super::virtio::{Pages, find};
 use super::{peek, poke};
 
-const SLOTS: usize = 0x1000_1000;
-const SLOT: usize = 0x1000;
 const INTERRUPT_STATUS: usize = 0x60;
 const INTERRUPT_ACK: usize = 0x64;
 
@@ -51,19 +47,13 @@ struct Receiving {
     token: u16,
 }
 
-/// Finds the card among the slots and starts it; gives its interrupt too.
+/// Finds the card and starts it; gives its interrupt too.
 pub(super) fn start() -> (Network, u32) {
-    for slot in 0..8 {
-        let registers = SLOTS + slot * SLOT;
-        // SAFETY: the slots of the machine lie there, whether or not a device is in one.
-        let found = NonNull::new(registers as *mut VirtIOHeader)
-            .and_then(|header| unsafe { MmioTransport::new(header, SLOT) }.ok());
-        if let Some(transport) = found.filter(|transport| transport.device_type() == DeviceType::Network) {
-            CARD.store(registers, Ordering::Relaxed);
-            return (Network::new(transport), slot as u32 + 1);
-        }
-    }
-    panic!("the machine has no network card: -device virtio-net-device");
+    let Some((transport, registers, interrupt)) = find(DeviceType::Network) else {
+        panic!("the machine has no network card: -device virtio-net-device");
+    };
+    CARD.store(registers, Ordering::Relaxed);
+    (Network::new(transport), interrupt)
 }
 
 pub(super) fn interrupted() {
@@ -161,49 +151,4 @@ impl TxToken for Sending<'_> {
         let _ = self.network.card.borrow_mut().send(frame);
         result
     }
-}
-
-/// The memory that the card's queues lie in.
-struct Pages;
-
-const PAGES: usize = 4;
-
-#[repr(C, align(4096))]
-struct Pool(UnsafeCell<MaybeUninit<[[u8; PAGE_SIZE]; PAGES]>>);
-
-// SAFETY: a page is given out once and then belongs to whoever has it.
-unsafe impl Sync for Pool {}
-
-#[unsafe(link_section = ".pages")]
-static POOL: Pool = Pool(UnsafeCell::new(MaybeUninit::uninit()));
-static GIVEN: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: pages are zeroed, aligned, given out once and never taken back; memory is where it seems to be, for the card too.
-unsafe impl Hal for Pages {
-    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
-        let first = GIVEN.fetch_add(pages, Ordering::Relaxed);
-        let page = POOL.0.get().cast::<[u8; PAGE_SIZE]>().wrapping_add(first).cast::<u8>();
-        match NonNull::new(page).filter(|_| first + pages <= PAGES) {
-            Some(memory) => {
-                // SAFETY: the pages lie in the pool, and nobody else was given them.
-                unsafe { memory.write_bytes(0, pages * PAGE_SIZE) };
-                (page as PhysAddr, memory)
-            }
-            None => (0, NonNull::dangling()),
-        }
-    }
-
-    unsafe fn dma_dealloc(_: PhysAddr, _: NonNull<u8>, _: usize) -> i32 {
-        0
-    }
-
-    unsafe fn mmio_phys_to_virt(address: PhysAddr, _: usize) -> NonNull<u8> {
-        NonNull::new(address as usize as *mut u8).unwrap_or(NonNull::dangling())
-    }
-
-    unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
-        buffer.cast::<u8>().as_ptr() as PhysAddr
-    }
-
-    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
 }
