@@ -16,33 +16,54 @@ pub(crate) struct Broker {
     process: Child,
     configuration: PathBuf,
     pub(crate) devices: u16,
+    /// Devices by TLS, if it has a certificate.
+    pub(crate) sealed: u16,
     backend: u16,
 }
 
 impl Broker {
     pub(crate) fn start(folder: &Folder) -> Self {
+        Self::begin(folder, None)
+    }
+
+    /// With the listener for devices in the field too, which has this certificate and its key.
+    pub(crate) fn start_sealed(folder: &Folder, certificate: &str, key: &str) -> Self {
+        Self::begin(folder, Some((certificate, key)))
+    }
+
+    fn begin(folder: &Folder, sealed_by: Option<(&str, &str)>) -> Self {
         folder.write("password", PASSWORD);
         let export = ["device", "export", "--format", "mosquitto", "broker", "--backend-password-file", "password"];
         folder.done(&export);
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/mosquitto.conf");
         let mut configuration = std::fs::read_to_string(shipped).unwrap();
-        let [devices, backend] = [(); 2].map(|()| free_port());
+        let [devices, backend, sealed] = [(); 3].map(|()| free_port());
+        if let Some((certificate, key)) = sealed_by {
+            folder.write("fullchain.pem", certificate);
+            folder.write("privkey.pem", key);
+            for line in ["listener 8883", "use_username_as_clientid", "certfile", "keyfile", "tls_version"] {
+                configuration = replaced(&configuration, &format!("#{line}"), line);
+            }
+            configuration = replaced(&configuration, "listener 8883\n", &format!("listener {sealed} 127.0.0.1\n"));
+            configuration =
+                replaced(&configuration, "/etc/mosquitto/certs/", &format!("{}/", folder.path("").display()));
+        }
         for (from, to) in [
             ("listener 1883 ", format!("listener {devices} ")),
             ("listener 1884 ", format!("listener {backend} ")),
             ("/etc/mosquitto/fenlei/", format!("{}/", folder.path("broker").display())),
             ("/var/lib/mosquitto/", format!("{}/", folder.path("broker").display())),
         ] {
-            assert!(configuration.contains(from), "config/mosquitto.conf has no {from}");
-            configuration = configuration.replace(from, &to);
+            configuration = replaced(&configuration, from, &to);
         }
         // Started by root it would go on as a user who cannot enter this folder.
         configuration.push_str("\nuser root\n");
         folder.write("mosquitto.conf", &configuration);
         let configuration = folder.path("mosquitto.conf");
-        let mut broker = Self { process: run(&configuration), configuration, devices, backend };
+        let mut broker = Self { process: run(&configuration), configuration, devices, sealed, backend };
         let begun = Instant::now();
-        while [devices, backend].iter().any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err()) {
+        let listening = [devices, backend].into_iter().chain(sealed_by.map(|_| sealed));
+        while listening.clone().any(|port| TcpStream::connect(("127.0.0.1", port)).is_err()) {
             assert_eq!(broker.process.try_wait().unwrap(), None, "the broker refuses the configuration");
             assert!(begun.elapsed() < DEADLINE, "the broker does not come up");
             std::thread::yield_now();
@@ -65,6 +86,11 @@ impl Broker {
     pub(crate) fn start_again(&mut self) {
         self.process = run(&self.configuration);
     }
+}
+
+fn replaced(configuration: &str, from: &str, to: &str) -> String {
+    assert!(configuration.contains(from), "config/mosquitto.conf has no {from}");
+    configuration.replace(from, to)
 }
 
 fn run(configuration: &Path) -> Child {

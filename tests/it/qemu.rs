@@ -1,11 +1,12 @@
 //! The image of a device, in QEMU, against `fenlei serve` on its own broker: what happens at it arrives, what it is told it
 //! does, cut off too, and pulling its plug loses nothing and doubles nothing.
 //!
-//! The image is the one that `firmware/node/build` made, or the one that `FENLEI_NODE_IMAGE` names. `FENLEI_NODE_KILLS`
-//! says how often the plug is pulled (20 times by default), `FENLEI_NODE_SEED` repeats the seed that a run printed.
+//! The images are those that `firmware/node/build` made, or those that `FENLEI_NODE_IMAGE` and, with TLS,
+//! `FENLEI_NODE_TLS_IMAGE` name. `FENLEI_NODE_KILLS` says how often the plug is pulled (20 times by default), `FENLEI_NODE_SEED` repeats the seed that a run printed.
 
 mod killed;
 mod node;
+mod sealed;
 mod site;
 mod three;
 

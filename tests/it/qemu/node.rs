@@ -12,19 +12,27 @@ use fenlei::simulate::fleet::Credential;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// The machine's flash is as large as that; the file is full of holes.
 const FLASH: u64 = 32 << 20;
-const IMAGE: &str = "firmware/node/target/riscv32imac-unknown-none-elf/release/fenlei-node";
 
 /// The image, or `None` where these tests are not wanted.
 pub(crate) fn image() -> Option<PathBuf> {
+    find("FENLEI_NODE_IMAGE", "virt")
+}
+
+/// The image with TLS.
+pub(crate) fn sealed_image() -> Option<PathBuf> {
+    find("FENLEI_NODE_TLS_IMAGE", "virt-tls")
+}
+
+fn find(variable: &str, folder: &str) -> Option<PathBuf> {
     if std::env::var_os("FENLEI_WITHOUT_QEMU").is_some() {
         say("skipped, since FENLEI_WITHOUT_QEMU is set: the image was not run");
         return None;
     }
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(IMAGE);
-    let image = std::env::var_os("FENLEI_NODE_IMAGE").map_or(built, PathBuf::from);
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("firmware/node/target/{folder}/fenlei-node"));
+    let image = std::env::var_os(variable).map_or(built, PathBuf::from);
     assert!(
         image.exists(),
-        "{} is not there: firmware/node/build builds it (firmware/README.md says what that needs), tests/all does it all, \
+        "{} is not there: firmware/node/build builds it, with TLS `build virt tls` (firmware/README.md says what that needs), tests/all does it all, \
          and FENLEI_WITHOUT_QEMU=1 leaves these tests out",
         image.display()
     );
@@ -63,19 +71,30 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts it with what this file holds as its flash; a new file is a new flash. `clock` is where its clock begins,
-    /// as QEMU reads it: `utc` or a time without zone in UTC.
-    pub(crate) fn start(image: &Path, flash: &Path, who: &Credential, broker: u16, clock: &str) -> Self {
+    /// as QEMU reads it: `utc` or a time without zone in UTC; `trust` is what an image with TLS is told besides.
+    pub(crate) fn start(
+        image: &Path,
+        flash: &Path,
+        who: &Credential,
+        broker: u16,
+        clock: &str,
+        trust: &[String],
+    ) -> Self {
         if !flash.exists() {
             std::fs::File::create(flash).unwrap().set_len(FLASH).unwrap();
         }
-        let words = [
+        let mut words = vec![
             format!("device={}", who.device),
             format!("secret={}", who.secret),
             format!("site={}", who.site),
             format!("kind={}", who.kind),
             format!("broker=10.0.2.2:{broker}"),
         ];
+        words.extend_from_slice(trust);
         let mut command = machine(image, &words);
+        if !trust.is_empty() {
+            command.args(["-device", "virtio-rng-device"]);
+        }
         command.args(["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"]);
         // A write that the node has seen done is in the file, whatever happens to QEMU.
         let drive = format!("if=pflash,unit=1,format=raw,cache=writethrough,file={}", flash.display());

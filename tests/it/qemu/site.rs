@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::node::{Node, PATIENCE};
 use crate::cli::Folder;
+use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
 use crate::support::load::register;
 
@@ -19,20 +20,32 @@ pub(super) struct Site {
     pub bin: Credential,
     pub eye: Credential,
     pub beam: Credential,
+    /// Beside which the backend runs, if it has no broker of its own.
+    pub mosquitto: Option<Broker>,
     image: PathBuf,
     token: String,
 }
 
 impl Site {
     pub async fn start(image: PathBuf) -> Self {
+        Self::begin(image, |_| None).await
+    }
+
+    /// Beside Mosquitto, whose listener for TLS has this certificate and its key.
+    pub async fn start_sealed(image: PathBuf, certificate: &str, key: &str) -> Self {
+        Self::begin(image, |folder| Some(Broker::start_sealed(folder, certificate, key))).await
+    }
+
+    async fn begin(image: PathBuf, broker: impl FnOnce(&Folder) -> Option<Broker>) -> Self {
         let folder = Folder::new();
         let devices =
             [("node-bin", DeviceKind::Bin), ("node-eye", DeviceKind::Camera), ("node-beam", DeviceKind::Projector)];
         let [bin, eye, beam] = register(&folder, devices).try_into().unwrap();
         let token = folder.done(&["token", "add", "--role", "admin"]).trim().to_owned();
-        let mut backend = Backend::start(&folder, None);
+        let mosquitto = broker(&folder);
+        let mut backend = Backend::start(&folder, mosquitto.as_ref().map(Broker::url).as_deref());
         backend.ready().await;
-        let mut site = Self { folder, backend, bin, eye, beam, image, token };
+        let mut site = Self { folder, backend, bin, eye, beam, mosquitto, image, token };
         site.open_all_day(true).await;
         // A broker that has just begun has no config of the hours before, which would lock the bin for a moment.
         site.backend.kill();
@@ -47,7 +60,17 @@ impl Site {
     }
 
     pub fn node_at(&self, who: &Credential, clock: &str) -> Node {
-        Node::start(&self.image, &self.folder.path(&format!("{}.flash", who.device)), who, self.backend.mqtt, clock)
+        Node::start(&self.image, &self.flash(who), who, self.backend.mqtt, clock, &[])
+    }
+
+    /// The bin's node with TLS, which connects to that port of Mosquitto's.
+    pub fn sealed_node(&self, port: impl Fn(&Broker) -> u16, clock: &str, trust: &[String]) -> Node {
+        let port = port(self.mosquitto.as_ref().expect("a site beside Mosquitto"));
+        Node::start(&self.image, &self.flash(&self.bin), &self.bin, port, clock, trust)
+    }
+
+    fn flash(&self, who: &Credential) -> PathBuf {
+        self.folder.path(&format!("{}.flash", who.device))
     }
 
     /// From today on the site is open all day, or not at all.

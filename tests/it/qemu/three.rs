@@ -100,9 +100,9 @@ async fn a_node_that_hangs_is_started_anew_by_its_watchdog() {
     bin.hear("it starts again", |line| line.starts_with("start node-bin bin boot 2 ").then_some(()));
     site.until("events?type=deposit", |seen| first(seen)["grams"] == 1250).await;
     bin.type_line("sizes");
-    let sizes = bin.hear("it says how much it takes", |line| line.starts_with("code ").then(|| line.to_owned()));
+    let sizes = bin.hear("it says how much it takes", |line| line.starts_with("static ").then(|| line.to_owned()));
     let numbers: Vec<usize> = sizes.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [_, memory, stack] = numbers[..] else { panic!("{sizes}") };
+    let [memory, stack] = numbers[..] else { panic!("{sizes}") };
     super::say(&format!("node: {sizes}"));
     assert!(memory + stack < 64 * 1024, "static memory and stack: {sizes}");
 }
