@@ -98,8 +98,8 @@ pub fn start() -> Parts {
     let settings = looking.map_err(|_| "the watchdog does not start").and_then(|()| {
         let mut page = [0; flash::SETTINGS_BYTES];
         flash.settings(&mut page).map_err(|_| "the settings cannot be read")?;
-        // What was not written is ones.
-        let written = page.iter().position(|byte| *byte == 0xff).unwrap_or(page.len());
+        // What was not written is ones, and whoever wrote may have filled up with zeros.
+        let written = page.iter().position(|byte| matches!(byte, 0 | 0xff)).unwrap_or(page.len());
         let text = core::str::from_utf8(&page[..written]).map_err(|_| "the settings are no text")?;
         let lines = || text.lines().map(str::trim);
         let settings = Settings::read(lines())?;
