@@ -26,15 +26,13 @@ static ROOM: ConstStaticCell<Room> = ConstStaticCell::new(Room::new());
 #[board::entry]
 fn main() -> ! {
     memory::paint();
-    let parts = board::start();
-    EXECUTOR.init(Executor::new()).run(|spawner| {
-        spawner.spawn(start(spawner, parts).unwrap_or_else(|_| panic!("no room for the first task")));
-    })
+    EXECUTOR.init(Executor::new()).run(begin)
 }
 
-#[embassy_executor::task]
-async fn start(spawner: Spawner, parts: Parts) {
-    let Parts { settings, flash, address } = parts;
+/// Starts the board, and then the device on it. Apart from the tasks, whose stack would lie on top of what this takes.
+#[inline(never)]
+fn begin(spawner: Spawner) {
+    let Parts { settings, flash, address } = board::start();
     let (settings, network, link) = match settings {
         Ok((settings, network, link)) => (SETTINGS.init(settings), network, link),
         Err(mistake) => {
