@@ -4,16 +4,13 @@
 //! than its queue holds, so a history of any length flows through as receipts make room.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
-use fenlei_logic::lid::Lid;
-use fenlei_logic::screen::{Picture, Screen};
+use fenlei_logic::role::{Report, Role};
 use fenlei_logic::{Action, Input, Millis, RamQueue, Session};
-use fenlei_wire::command::{Command, EVENING};
-use fenlei_wire::event::Body;
+use fenlei_wire::command::Command;
 use fenlei_wire::time::UnixMillis;
-use fenlei_wire::vocabulary::{Channel, DeviceKind, DisplayStatus, DoorBy, ExecutedStatus};
+use fenlei_wire::vocabulary::Channel;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::watch;
@@ -53,6 +50,7 @@ impl Device {
         let session = Session::new(self.boot, &mut *memory, self.seed).with_firmware(firmware);
         let stop = self.stop.clone();
         let mut driver = Driver {
+            role: Role::new(self.credential.kind),
             device: self,
             session,
             scratch: vec![0; SCRATCH],
@@ -60,10 +58,7 @@ impl Device {
             due: VecDeque::new(),
             link: None,
             ready: false,
-            lid: Lid::new(),
-            screen: Screen::new(),
             locked_since: None,
-            evening: false,
         };
         let mut occurrences = occurrences.ready_chunks(CHUNK).fuse();
         loop {
@@ -108,12 +103,9 @@ struct Driver<'q> {
     due: VecDeque<Occurrence>,
     link: Option<Link>,
     ready: bool,
-    lid: Lid,
-    screen: Screen,
+    role: Role,
     /// Since when a bin's lid is locked; absent while it is not.
     locked_since: Option<UnixMillis>,
-    /// Whether a projector shows its own message.
-    evening: bool,
 }
 
 impl Driver<'_> {
@@ -155,7 +147,7 @@ impl Driver<'_> {
                 }
                 // Memory is all the storage a simulated device has: it keeps the session itself.
                 Action::Command(command) => self.obey(&command),
-                Action::Configured => self.lid.reconfigured(),
+                Action::Configured => self.role.reconfigured(),
                 Action::Wait { until } => return Some(self.begun + Duration::from_millis(until.0)),
                 Action::Idle => return None,
             }
@@ -195,51 +187,25 @@ impl Driver<'_> {
         }
     }
 
-    /// Carries a command out, if it is one for this kind of device, and says so.
+    /// Carries a command out, if it is one for this kind of device, and says so before anything else.
     fn obey(&mut self, command: &Command) {
-        let (id, time): (Arc<str>, _) = (command.id.as_str().into(), self.now());
-        let mut answer = |what| self.due.push_front(Occurrence { time, what });
-        match self.device.credential.kind {
-            DeviceKind::Projector if self.screen.obey(&command.body, time) => {
-                answer(What::Displayed { command: Arc::clone(&id), status: DisplayStatus::Displayed });
-                answer(What::Displayed { command: id, status: DisplayStatus::Accepted });
-            }
-            DeviceKind::Projector => answer(What::Displayed { command: id, status: DisplayStatus::Refused }),
-            DeviceKind::Bin => {
-                let done = self.lid.obey(&command.body, self.session.config(), time);
-                let status = if done { ExecutedStatus::Done } else { ExecutedStatus::Refused };
-                answer(What::Executed { command: id, status });
-            }
-            // A camera takes no commands and has no event to answer one with.
-            DeviceKind::Camera => {}
+        let time = self.now();
+        let reports = self.role.obey(command, self.session.config(), Some(time));
+        for report in reports.into_iter().rev() {
+            self.due.push_front(Occurrence { time, what: What::Reported(report) });
         }
     }
 
     /// Keeps lid and picture to config, orders and time, and says what changed; says when that may be next.
     fn keep(&mut self) -> Option<Instant> {
         let (now, config) = (self.now(), self.session.config());
-        let change = match self.device.credential.kind {
-            DeviceKind::Bin => {
-                let position = self.lid.position(config, Some(now));
-                if position.locked != self.locked_since.is_some() {
-                    self.locked_since = position.locked.then_some(now);
-                    let by = if position.ordered { DoorBy::Staff } else { DoorBy::Schedule };
-                    let what = What::Plain(Body::Door { open: !position.locked, by });
-                    self.due.push_back(Occurrence { time: now, what });
-                }
-                self.lid.next_change(config, now)
+        if let Some(report) = self.role.keep(config, Some(now)) {
+            if let Report::Door { open, .. } = report {
+                self.locked_since = (!open).then_some(now);
             }
-            DeviceKind::Projector => {
-                let evening = matches!(self.screen.picture(config, Some(now)), Picture::Evening(_));
-                if evening && !self.evening {
-                    let what = What::Displayed { command: EVENING.into(), status: DisplayStatus::Displayed };
-                    self.due.push_back(Occurrence { time: now, what });
-                }
-                self.evening = evening;
-                self.screen.next_change(config, now)
-            }
-            DeviceKind::Camera => None,
-        }?;
+            self.due.push_back(Occurrence { time: now, what: What::Reported(report) });
+        }
+        let change = self.role.next_change(config, now)?;
         let left = u64::try_from(change.0 - now.0).unwrap_or(0);
         Some(Instant::now() + Duration::from_millis(left))
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fenlei_logic::role::Report;
 use fenlei_wire::event::{Body, Judged};
 use fenlei_wire::time::UnixMillis;
-use fenlei_wire::vocabulary::{DisplayStatus, ExecutedStatus, Reason, Stream, Verdict};
+use fenlei_wire::vocabulary::{Reason, Stream, Verdict};
 
 /// China has kept one offset from UTC, in minutes, for as long as there have been smart bins.
 pub const OFFSET_MINUTES: i16 = 480;
@@ -32,14 +33,8 @@ pub enum What {
         /// Boot and number of the deposit; without them the bin's nearest in time is meant.
         deposit: Option<(u32, u64)>,
     },
-    Displayed {
-        command: Arc<str>,
-        status: DisplayStatus,
-    },
-    Executed {
-        command: Arc<str>,
-        status: ExecutedStatus,
-    },
+    /// What the device has to tell of its lid or its picture.
+    Reported(Report),
     Plain(Body<'static>),
 }
 
@@ -59,8 +54,7 @@ impl What {
                     None => Judged::Bin(bin),
                 },
             },
-            Self::Displayed { command, status } => Body::Display { command, status: *status, detail: None },
-            Self::Executed { command, status } => Body::Executed { command, status: *status, detail: None },
+            Self::Reported(report) => report.body(),
             Self::Plain(body) => *body,
         }
     }

@@ -4,6 +4,7 @@
 //! The images are those that `firmware/node/build` made, or those that `FENLEI_NODE_IMAGE` and, with TLS,
 //! `FENLEI_NODE_TLS_IMAGE` name. `FENLEI_NODE_KILLS` says how often the plug is pulled (20 times by default), `FENLEI_NODE_SEED` repeats the seed that a run printed.
 
+mod impostor;
 mod killed;
 mod node;
 mod sealed;

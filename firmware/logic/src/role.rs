@@ -122,4 +122,14 @@ impl Role {
             Self::Camera => None,
         }
     }
+
+    /// When something may change by itself next, if nothing happens before.
+    #[must_use]
+    pub fn next_change(&self, config: Option<&Config>, now: UnixMillis) -> Option<UnixMillis> {
+        match self {
+            Self::Bin { lid, .. } => lid.next_change(config, now),
+            Self::Projector { screen, .. } => screen.next_change(config, now),
+            Self::Camera => None,
+        }
+    }
 }

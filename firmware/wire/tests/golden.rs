@@ -11,12 +11,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use cases::Cases;
-use fenlei_wire::command::Command;
-use fenlei_wire::config::Config;
 use fenlei_wire::event::Event;
 use fenlei_wire::json;
-use fenlei_wire::receipt::Receipt;
-use fenlei_wire::state::State;
 use fenlei_wire::time::UnixMillis;
 use fenlei_wire::vocabulary::EventType;
 use serde::Serialize;
@@ -37,17 +33,6 @@ impl Golden {
     fn claim(&mut self, name: &str) {
         assert!(self.claimed.insert(name.to_owned()), "{name} is claimed twice");
     }
-
-    /// Both sides' encoders give the bytes, both sides' decoders give the value.
-    fn both<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, golden: &str, value: &T) {
-        self.claim(name);
-        let mut buffer = [0; 4096];
-        let length = json::to_slice(value, &mut buffer).unwrap();
-        assert_eq!(std::str::from_utf8(&buffer[..length]).unwrap(), golden, "{name} by a device");
-        assert_eq!(serde_json::to_string(value).unwrap(), golden, "{name} by the backend");
-        assert_eq!(&json::from_slice::<T>(golden.as_bytes()).unwrap(), value, "{name} on a device");
-        assert_eq!(&serde_json::from_str::<T>(golden).unwrap(), value, "{name} in the backend");
-    }
 }
 
 impl Cases for Golden {
@@ -64,20 +49,15 @@ impl Cases for Golden {
         self.types.insert(event.body.event_type());
     }
 
-    fn state(&mut self, name: &str, golden: &str, state: &State) {
-        self.both(name, golden, state);
-    }
-
-    fn receipt(&mut self, name: &str, golden: &str, receipt: &Receipt) {
-        self.both(name, golden, receipt);
-    }
-
-    fn command(&mut self, name: &str, golden: &str, command: &Command) {
-        self.both(name, golden, command);
-    }
-
-    fn config(&mut self, name: &str, golden: &str, config: &Config) {
-        self.both(name, golden, config);
+    /// Both sides' encoders give the bytes, both sides' decoders give the value.
+    fn both<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, golden: &str, value: &T) {
+        self.claim(name);
+        let mut buffer = [0; 4096];
+        let length = json::to_slice(value, &mut buffer).unwrap();
+        assert_eq!(std::str::from_utf8(&buffer[..length]).unwrap(), golden, "{name} by a device");
+        assert_eq!(serde_json::to_string(value).unwrap(), golden, "{name} by the backend");
+        assert_eq!(&json::from_slice::<T>(golden.as_bytes()).unwrap(), value, "{name} on a device");
+        assert_eq!(&serde_json::from_str::<T>(golden).unwrap(), value, "{name} in the backend");
     }
 }
 

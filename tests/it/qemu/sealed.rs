@@ -1,9 +1,12 @@
 //! The image with TLS, against the TLS listener of a real Mosquitto, the backend beside it.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use fenlei::simulate::fleet::Credential;
+use fenlei_wire::vocabulary::DeviceKind;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::json;
 
+use super::impostor;
 use super::node::{Node, sealed_image};
 use super::site::Site;
 use crate::mosquitto::Broker;
@@ -130,4 +133,18 @@ async fn a_device_without_a_date_looks_at_all_but_the_dates() {
     bin.says("connected");
     deposits(&mut bin, 1, 1);
     site.until("events?type=deposit", |seen| seen["items"][0]["clock"] == "unsynced").await;
+}
+
+#[test]
+fn a_broker_that_sends_no_certificate_gets_nothing() {
+    let Some(image) = sealed_image() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let [device, secret, site] = ["node-bin", "secret", "north"].map(str::to_owned);
+    let who = Credential { device, secret, site, kind: DeviceKind::Bin };
+    let (port, impostor) = impostor::start();
+    let trust = Authority::new().trusted(NAME);
+    let mut bin = Node::start(&image, &folder.path().join("flash"), &who, port, "utc", &trust);
+    bin.hear("it refuses", |line| line.starts_with("line: ").then(|| assert_eq!(line, UNPROVEN)));
+    drop(bin);
+    impostor.join().unwrap();
 }

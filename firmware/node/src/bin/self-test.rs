@@ -4,12 +4,10 @@
 #![no_std]
 #![no_main]
 
-use fenlei_wire::command::Command;
-use fenlei_wire::config::Config;
+use core::fmt::Debug;
+
 use fenlei_wire::event::Event;
 use fenlei_wire::json;
-use fenlei_wire::receipt::Receipt;
-use fenlei_wire::state::State;
 use heapless::String;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,13 +31,6 @@ impl Tally {
             say!("golden {name}: other bytes");
         }
     }
-
-    fn both<T: Serialize + DeserializeOwned + PartialEq>(&mut self, name: &str, golden: &str, value: &T) {
-        let mut buffer = [0; 1024];
-        let written = json::to_slice(value, &mut buffer).is_ok_and(|length| &buffer[..length] == golden.as_bytes());
-        let read = json::from_slice::<T>(golden.as_bytes()).is_ok_and(|read| read == *value);
-        self.count(name, written && read);
-    }
 }
 
 impl cases::Cases for Tally {
@@ -49,20 +40,11 @@ impl cases::Cases for Tally {
         self.count(name, good);
     }
 
-    fn state(&mut self, name: &str, golden: &str, state: &State) {
-        self.both(name, golden, state);
-    }
-
-    fn receipt(&mut self, name: &str, golden: &str, receipt: &Receipt) {
-        self.both(name, golden, receipt);
-    }
-
-    fn command(&mut self, name: &str, golden: &str, command: &Command) {
-        self.both(name, golden, command);
-    }
-
-    fn config(&mut self, name: &str, golden: &str, config: &Config) {
-        self.both(name, golden, config);
+    fn both<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, golden: &str, value: &T) {
+        let mut buffer = [0; 1024];
+        let written = json::to_slice(value, &mut buffer).is_ok_and(|length| &buffer[..length] == golden.as_bytes());
+        let read = json::from_slice::<T>(golden.as_bytes()).is_ok_and(|read| read == *value);
+        self.count(name, written && read);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A value for each golden file of version 1. Tests on the host and the self-test of the board go through the same ones.
 
+use core::fmt::Debug;
+
 use fenlei_wire::command::{Command, CommandBody};
 use fenlei_wire::config::{Config, DayOverride, DeviceSchedule, Evening, WeeklyWindow, ZoneStep};
 use fenlei_wire::event::{Body, Event, Judged};
@@ -10,14 +12,14 @@ use fenlei_wire::time::{Date, UnixMillis};
 use fenlei_wire::vocabulary::{
     AlarmKind, DisplayStatus, DoorBy, ExecutedStatus, Reason, SightingKind, Stream, Verdict,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// What is done with each case: its name, its golden text, and the value that it stands for.
 pub(crate) trait Cases {
     fn event(&mut self, name: &str, golden: &str, event: &Event<'_>);
-    fn state(&mut self, name: &str, golden: &str, state: &State);
-    fn receipt(&mut self, name: &str, golden: &str, receipt: &Receipt);
-    fn command(&mut self, name: &str, golden: &str, command: &Command);
-    fn config(&mut self, name: &str, golden: &str, config: &Config);
+    /// One that both sides write and read.
+    fn both<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &str, golden: &str, value: &T);
 }
 
 macro_rules! case {
@@ -82,11 +84,11 @@ fn events(cases: &mut impl Cases) {
 
 fn states_and_receipts(cases: &mut impl Cases) {
     let firmware = "1.2.0".try_into().ok();
-    case!(cases.state("state_birth", &State { online: true, boot: 7, firmware, config: Some(12) }));
-    case!(cases.state("state_will", &State::will(7)));
+    case!(cases.both("state_birth", &State { online: true, boot: 7, firmware, config: Some(12) }));
+    case!(cases.both("state_will", &State::will(7)));
     let beyond = [(1045, 1050)].into_iter().collect();
-    case!(cases.receipt("receipt", &Receipt { boot: 7, through: 1042, beyond }));
-    case!(cases.receipt("receipt_plain", &Receipt { boot: 7, through: 0, beyond: heapless::Vec::new() }));
+    case!(cases.both("receipt", &Receipt { boot: 7, through: 1042, beyond }));
+    case!(cases.both("receipt_plain", &Receipt { boot: 7, through: 0, beyond: heapless::Vec::new() }));
 }
 
 fn commands(cases: &mut impl Cases) {
@@ -97,14 +99,14 @@ fn commands(cases: &mut impl Cases) {
     };
     let text = "垃圾分类,因为你 \"🙂\"\n".try_into().unwrap_or_default();
     let display = CommandBody::Display { text, seconds: 3600 };
-    case!(cases.command("command_display", &command("m-1", "2026-11-20T20:00:00+08:00", display)));
-    case!(cases.command("command_clear", &command("m-2", "2026-11-20T20:00:00+08:00", CommandBody::Clear)));
+    case!(cases.both("command_display", &command("m-1", "2026-11-20T20:00:00+08:00", display)));
+    case!(cases.both("command_clear", &command("m-2", "2026-11-20T20:00:00+08:00", CommandBody::Clear)));
     let lock = CommandBody::Lock { seconds: None };
-    case!(cases.command("command_lock", &command("c-1", "2026-11-20T12:00:00Z", lock)));
+    case!(cases.both("command_lock", &command("c-1", "2026-11-20T12:00:00Z", lock)));
     let unlock = CommandBody::Unlock { seconds: None };
-    case!(cases.command("command_unlock", &command("c-2", "2026-11-20T12:00:00Z", unlock)));
+    case!(cases.both("command_unlock", &command("c-2", "2026-11-20T12:00:00Z", unlock)));
     let timed = CommandBody::Unlock { seconds: Some(2700) };
-    case!(cases.command("command_unlock_timed", &command("c-3", "2026-11-20T12:45:00Z", timed)));
+    case!(cases.both("command_unlock_timed", &command("c-3", "2026-11-20T12:45:00Z", timed)));
 }
 
 fn configs(cases: &mut impl Cases) {
@@ -149,7 +151,7 @@ fn configs(cases: &mut impl Cases) {
         schedule: DeviceSchedule { weekly: weekly.into_iter().collect(), dates: dates.into_iter().collect() },
         evening: Some(evening),
     };
-    case!(cases.config("config", &config));
+    case!(cases.both("config", &config));
     let plain = Config { version: 1, zone: heapless::Vec::new(), schedule: DeviceSchedule::default(), evening: None };
-    case!(cases.config("config_plain", &plain));
+    case!(cases.both("config_plain", &plain));
 }
