@@ -145,8 +145,7 @@ pub fn reset() -> ! {
     esp_hal::system::software_reset()
 }
 
-/// Stops for good; a device that cannot go on is no use to anyone, but whoever reads its serial line should see why. The
-/// chip's watchdog starts it anew, so that settings that were mended are taken.
+/// Stops, until the chip's watchdog starts it anew: settings that were mended meanwhile are taken then.
 pub fn exit(_: bool) -> ! {
     with(&LOOKOUT, PeriodicTimer::unlisten);
     loop {}
