@@ -1,5 +1,5 @@
-//! The line to the broker: TCP, with the feature `tls` TLS on it, and MQTT 5 for as long as they hold. Each connection begins afresh: what must not be lost is
-//! with the device, not with the line.
+//! The line to the broker: TCP, with the feature `tls` TLS on it, and MQTT 5 for as long as they hold. Each connection begins
+//! afresh: what must not be lost is with the device, not with the line.
 
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;

@@ -32,8 +32,8 @@ fn find(variable: &str, folder: &str) -> Option<PathBuf> {
     let image = std::env::var_os(variable).map_or(built, PathBuf::from);
     assert!(
         image.exists(),
-        "{} is not there: firmware/node/build builds it, with TLS `build virt tls` (firmware/README.md says what that needs), tests/all does it all, \
-         and FENLEI_WITHOUT_QEMU=1 leaves these tests out",
+        "{} is not there: firmware/node/build builds it, with TLS `build virt tls` (firmware/README.md says what \
+         that needs), tests/all does it all, and FENLEI_WITHOUT_QEMU=1 leaves these tests out",
         image.display()
     );
     Some(image)
