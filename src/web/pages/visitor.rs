@@ -42,7 +42,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let here = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         // An IPv6 address keeps its brackets.
-        let host = host.rsplit_once(':').map_or(host, |(host, port)| if port.ends_with(']') { host } else { host });
+        let host = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(host, _)| host);
         let host = host.to_owned();
         Ok(Self { access, lang: Language::of(&parts.headers), csrf, here, host })
     }

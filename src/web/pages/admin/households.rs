@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::domain::roster::HouseholdRow;
 use crate::domain::rows::{BadRow, Rows};
 use crate::rows::households;
+use crate::sheets::is_workbook;
 use crate::store::audit;
 use crate::store::roster::{self, ImportError, Imported};
 use crate::web::App;
@@ -120,7 +121,7 @@ impl From<crate::store::StoreError> for Tried {
 }
 
 fn read(bytes: &[u8]) -> Rows<HouseholdRow> {
-    households::from_csv(bytes)
+    if is_workbook(bytes) { households::from_xlsx(bytes) } else { households::from_csv(bytes) }
 }
 
 pub(in crate::web::pages) async fn check(State(app): State<Arc<App>>, upload: Upload) -> Result<Response, Problem> {
