@@ -9,6 +9,7 @@ pub mod alarms;
 pub mod awareness;
 pub mod card;
 pub mod clock_doubt;
+pub mod comparison;
 pub mod decode;
 pub mod device_config;
 pub mod event;

@@ -160,6 +160,27 @@ impl Registry {
         self.sites.values().filter(move |site| site.community == community)
     }
 
+    /// The projects of a community that have begun by a day.
+    pub fn begun<'a>(&'a self, community: &'a str, by: NaiveDate) -> impl Iterator<Item = &'a Project> + 'a {
+        self.projects.values().filter(move |project| project.community == community && project.starts <= by)
+    }
+
+    /// When the first project of a community began, of those that have begun by a day.
+    pub fn first_start(&self, community: &str, by: NaiveDate) -> Option<NaiveDate> {
+        self.begun(community, by).map(|project| project.starts).min()
+    }
+
+    /// What a community aims at: of the projects that have begun by a day the highest target of each figure.
+    pub fn targets(&self, community: &str, by: NaiveDate) -> Targets {
+        let highest = |target: fn(&Targets) -> Option<f64>| {
+            self.begun(community, by).filter_map(|project| target(&project.targets)).max_by(f64::total_cmp)
+        };
+        Targets {
+            participation: highest(|targets| targets.participation),
+            awareness: highest(|targets| targets.awareness),
+        }
+    }
+
     /// The communities of an organization: whose committee it is, or where it has a project.
     pub fn communities_of(&self, organization: &str) -> BTreeSet<&str> {
         let committee = self.communities.values().filter(|community| community.committee == organization);

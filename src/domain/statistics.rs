@@ -80,6 +80,26 @@ pub struct VerdictCounts {
     pub unjudged: u64,
 }
 
+impl VerdictCounts {
+    pub fn judged(&self) -> u64 {
+        self.correct + self.incorrect
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.correct += other.correct;
+        self.incorrect += other.incorrect;
+        self.unjudged += other.unjudged;
+    }
+}
+
+/// The deposits of one stream in a period.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamTotal {
+    pub timing: TimingCounts,
+    pub verdict: VerdictCounts,
+    pub grams: u64,
+}
+
 /// A scheduled opportunity of a community: a window by date and span, however many sites have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Opportunity {
@@ -142,12 +162,16 @@ impl Participation {
     }
 
     pub fn accuracy(&self) -> Option<f64> {
-        rate(self.verdict.correct, self.verdict.correct + self.verdict.incorrect)
+        rate(self.verdict.correct, self.verdict.judged())
+    }
+
+    pub fn off_hours_share(&self) -> Option<f64> {
+        rate(self.timing.off_hours, self.timing.total())
     }
 
     /// Share of deposits that have a verdict: how much the accuracy speaks for.
     pub fn judged_coverage(&self) -> Option<f64> {
-        rate(self.verdict.correct + self.verdict.incorrect, self.timing.total())
+        rate(self.verdict.judged(), self.timing.total())
     }
 
     /// Share of deposits whose card is known: when low, participation is a lower bound.
@@ -193,6 +217,18 @@ impl Counts {
         attendance
     }
 
+    /// What each stream brought in `span`; a stream without deposits is absent.
+    pub fn streams(&self, span: Span) -> BTreeMap<Stream, StreamTotal> {
+        let mut streams: BTreeMap<Stream, StreamTotal> = BTreeMap::new();
+        for count in within(&self.streams, span.first_day(), span.last_day(), |count| count.day) {
+            let total = streams.entry(count.stream).or_default();
+            total.timing.add(&count.timing);
+            total.verdict.add(&count.verdict);
+            total.grams += count.grams;
+        }
+        streams
+    }
+
     /// The figures of `span`; `today` bounds the day by which households are counted.
     pub fn participation(&self, span: Span, today: NaiveDate) -> Participation {
         let (first, last) = (span.first_day(), span.last_day());
@@ -224,9 +260,7 @@ impl Counts {
         figures.set_out_rate = rate(set_outs, households * figures.windows_observed);
         for count in within(&self.streams, first, last, |count| count.day) {
             figures.timing.add(&count.timing);
-            figures.verdict.correct += count.verdict.correct;
-            figures.verdict.incorrect += count.verdict.incorrect;
-            figures.verdict.unjudged += count.verdict.unjudged;
+            figures.verdict.add(&count.verdict);
             *figures.grams.entry(count.stream).or_default() += count.grams;
         }
         figures

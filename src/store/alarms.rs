@@ -215,6 +215,30 @@ pub fn open(connection: &Connection) -> Result<Vec<(Kind, i64)>, StoreError> {
     .collect()
 }
 
+/// How many are open at each site (its key), by kind.
+pub fn open_at(connection: &Connection) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT site, kind, count(*) FROM alarm WHERE cleared IS NULL GROUP BY site, kind")?;
+    counted(select.query([])?)
+}
+
+/// How many were raised at each site (its key) from one instant up to another, by kind.
+pub fn raised(connection: &Connection, from: i64, to: i64) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT site, kind, count(*) FROM alarm WHERE raised >= ?1 AND raised < ?2 GROUP BY site, kind")?;
+    counted(select.query((from, to))?)
+}
+
+fn counted(mut rows: rusqlite::Rows<'_>) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind = Kind::parse(row.get_ref(1)?.as_str().unwrap_or_default());
+        let kind = kind.ok_or(StoreError::Corrupt("an unknown kind of alarm"))?;
+        found.push((row.get(0)?, kind, row.get::<_, i64>(2)?.unsigned_abs()));
+    }
+    Ok(found)
+}
+
 /// Forgets the alarms of a device that is deleted: its key may be given to another.
 pub fn forget(connection: &Connection, device: &str) -> Result<(), StoreError> {
     for table in ["alarm", "alarm_gone", "alarm_conflicts", "clock_doubt", "habit", "device_vital"] {

@@ -30,12 +30,16 @@ impl Cards {
     }
 }
 
+/// The number of a card that was seen before.
+pub fn known(connection: &Connection, hash: CardHash) -> Result<Option<CardId>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT id FROM card WHERE hash = ?1")?;
+    Ok(select.query_row([&hash.0], |row| row.get(0).map(CardId)).optional()?)
+}
+
 /// The number of a card, given on first sight.
 pub fn card_id(connection: &Connection, hash: CardHash) -> Result<CardId, StoreError> {
-    let mut select = connection.prepare_cached("SELECT id FROM card WHERE hash = ?1")?;
-    let known: Option<i64> = select.query_row([&hash.0], |row| row.get(0)).optional()?;
-    match known {
-        Some(id) => Ok(CardId(id)),
+    match known(connection, hash)? {
+        Some(id) => Ok(id),
         None => {
             let mut insert = connection.prepare_cached("INSERT INTO card (hash) VALUES (?1)")?;
             Ok(CardId(insert.insert([&hash.0])?))

@@ -1,6 +1,6 @@
 //! The devices as they stand: online or not, how far their events have come, what is missing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -83,6 +83,21 @@ fn ranges(connection: &Connection, device: &Device, table: &str) -> Result<Vec<R
         Ok(Range { boot: row.get(0)?, from: row.get(1)?, to: row.get(2)? })
     })?;
     Ok(ranges.collect::<Result<_, _>>()?)
+}
+
+/// The devices (their keys) that are online.
+pub fn present(connection: &Connection) -> Result<HashSet<i64>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT device FROM device_state WHERE online = 1")?;
+    let present = select.query_map([], |row| row.get(0))?;
+    Ok(present.collect::<Result<_, _>>()?)
+}
+
+/// The devices, by id and incarnation, of which events are missing.
+pub fn incomplete(connection: &Connection) -> Result<HashSet<(String, u32)>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT DISTINCT b.device, b.incarnation FROM gap g JOIN boot b ON b.id = g.boot")?;
+    let incomplete = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(incomplete.collect::<Result<_, _>>()?)
 }
 
 /// How many devices of each kind are online, for the metrics.

@@ -61,11 +61,10 @@ pub fn list(
     let mut rows = select.query((community, after, i64::try_from(limit).unwrap_or(i64::MAX)))?;
     let mut listed = Vec::new();
     while let Some(row) = rows.next()? {
-        let kind: String = row.get(3)?;
         let visit = Visit {
             household: row.get(1)?,
             date: Day(row.get(2)?).date(),
-            kind: VisitKind::parse(&kind).ok_or(StoreError::Corrupt("an unknown kind of visit"))?,
+            kind: kind(row, 3)?,
             outcome: outcome(row, 4)?,
             claimed: row.get(5)?,
             tested: row.get(6)?,
@@ -73,6 +72,11 @@ pub fn list(
         listed.push((row.get(0)?, visit));
     }
     Ok(listed)
+}
+
+fn kind(row: &rusqlite::Row<'_>, column: usize) -> Result<VisitKind, StoreError> {
+    let kind: String = row.get(column)?;
+    VisitKind::parse(&kind).ok_or(StoreError::Corrupt("an unknown kind of visit"))
 }
 
 fn outcome(row: &rusqlite::Row<'_>, column: usize) -> Result<Outcome, StoreError> {
@@ -87,12 +91,18 @@ pub fn figure(
     span: Span,
     today: NaiveDate,
 ) -> Result<Awareness, StoreError> {
+    let said = said(connection, community.key, span)?;
+    Ok(awareness(&roster::load(connection, community.key)?, &said, span, today))
+}
+
+/// What the records of `span` say, in the order of their days; of one day as they were recorded.
+pub fn said(connection: &Connection, community: i64, span: Span) -> Result<Vec<Said>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT v.household, v.outcome, v.claimed, v.tested
          FROM visit v JOIN household h ON h.key = v.household
          WHERE h.community = ?1 AND v.day BETWEEN ?2 AND ?3 ORDER BY v.day, v.id",
     )?;
-    let mut rows = select.query((community.key, span.first_day().0, span.last_day().0))?;
+    let mut rows = select.query((community, span.first_day().0, span.last_day().0))?;
     let mut said = Vec::new();
     while let Some(row) = rows.next()? {
         said.push(Said {
@@ -102,7 +112,25 @@ pub fn figure(
             tested: row.get(3)?,
         });
     }
-    Ok(awareness(&roster::load(connection, community.key)?, &said, span, today))
+    Ok(said)
+}
+
+/// How many records of `span` there are of each kind and outcome.
+pub fn made(
+    connection: &Connection,
+    community: i64,
+    span: Span,
+) -> Result<Vec<(VisitKind, Outcome, u64)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT v.kind, v.outcome, count(*) FROM visit v JOIN household h ON h.key = v.household
+         WHERE h.community = ?1 AND v.day BETWEEN ?2 AND ?3 GROUP BY v.kind, v.outcome",
+    )?;
+    let mut rows = select.query((community, span.first_day().0, span.last_day().0))?;
+    let mut made = Vec::new();
+    while let Some(row) = rows.next()? {
+        made.push((kind(row, 0)?, outcome(row, 1)?, row.get::<_, i64>(2)?.unsigned_abs()));
+    }
+    Ok(made)
 }
 
 /// The households with any record in `span`.

@@ -71,7 +71,5 @@ pub(super) fn read(
 }
 
 fn surveyed_from(registry: &Registry, community: &Community, last: NaiveDate) -> NaiveDate {
-    let projects = registry.projects.values().filter(|project| project.community == community.id);
-    let begun = projects.map(|project| project.starts).filter(|starts| *starts <= last).min();
-    begun.unwrap_or(last - Days::new(SURVEYED_DAYS))
+    registry.first_start(&community.id, last).unwrap_or(last - Days::new(SURVEYED_DAYS))
 }

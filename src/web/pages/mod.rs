@@ -7,14 +7,21 @@
 mod account;
 mod admin;
 mod alarms;
+mod attention;
+mod community;
+mod definitions;
 mod fields;
+mod figure;
 mod fleet;
 mod form;
 mod frame;
 mod overview;
 mod sign_in;
+mod standing;
+mod table;
 mod visitor;
 mod visits;
+mod words;
 
 use std::sync::Arc;
 
@@ -43,6 +50,12 @@ fn import() -> DefaultBodyLimit {
 pub(super) fn router() -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/", get(overview::show))
+        .route("/communities/{id}", get(community::show))
+        .route("/communities/{id}/export/{table}", get(community::export::export))
+        .route("/communities/{id}/ledger", get(community::ledger::show))
+        .route("/communities/{id}/report", get(community::report::show))
+        .route("/communities/{id}/report.xlsx", get(community::report::export))
+        .route("/definitions", get(definitions::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/language/{lang}", get(sign_in::choose_language))
