@@ -57,7 +57,10 @@ pub fn means(weeks: &[Participation]) -> Means {
     };
     Means {
         weeks: observed.len() as u64,
-        span: observed.first().zip(observed.last()).map(|(first, last)| Span { from: first.span.from, to: last.span.to }),
+        span: observed
+            .first()
+            .zip(observed.last())
+            .map(|(first, last)| Span { from: first.span.from, to: last.span.to }),
         participation: mean(Participation::participation_rate),
         correct_participation: mean(Participation::correct_participation_rate),
         accuracy: mean(Participation::accuracy),

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use fenlei_wire::vocabulary::{DeviceKind, Stream};
 use serde::{Deserialize, Serialize};
 
+use super::period::Span;
 use super::schedule::{Schedule, Timetable};
 use super::zone::Tz;
 
@@ -136,6 +137,9 @@ pub struct Project {
     pub targets: Targets,
 }
 
+/// Over how long awareness is told where no project says since when, in days.
+const SURVEYED_DAYS: u64 = 365;
+
 /// One reading of all that is registered.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -168,6 +172,12 @@ impl Registry {
     /// When the first project of a community began, of those that have begun by a day.
     pub fn first_start(&self, community: &str, by: NaiveDate) -> Option<NaiveDate> {
         self.begun(community, by).map(|project| project.starts).min()
+    }
+
+    /// The days over which awareness is told up to `last`: since the first project began, without one of the year before.
+    pub fn surveyed(&self, community: &str, last: NaiveDate) -> Span {
+        let year = || last.checked_sub_days(Days::new(SURVEYED_DAYS)).unwrap_or(last);
+        Span { from: self.first_start(community, last).unwrap_or_else(year), to: last }
     }
 
     /// What a community aims at: of the projects that have begun by a day the highest target of each figure.

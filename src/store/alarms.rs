@@ -217,15 +217,16 @@ pub fn open(connection: &Connection) -> Result<Vec<(Kind, i64)>, StoreError> {
 
 /// How many are open at each site (its key), by kind.
 pub fn open_at(connection: &Connection) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
-    let mut select =
-        connection.prepare_cached("SELECT site, kind, count(*) FROM alarm WHERE cleared IS NULL GROUP BY site, kind")?;
+    let mut select = connection
+        .prepare_cached("SELECT site, kind, count(*) FROM alarm WHERE cleared IS NULL GROUP BY site, kind")?;
     counted(select.query([])?)
 }
 
 /// How many were raised at each site (its key) from one instant up to another, by kind.
 pub fn raised(connection: &Connection, from: i64, to: i64) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT site, kind, count(*) FROM alarm WHERE raised >= ?1 AND raised < ?2 GROUP BY site, kind")?;
+    let mut select = connection.prepare_cached(
+        "SELECT site, kind, count(*) FROM alarm WHERE raised >= ?1 AND raised < ?2 GROUP BY site, kind",
+    )?;
     counted(select.query((from, to))?)
 }
 

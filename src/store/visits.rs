@@ -116,11 +116,7 @@ pub fn said(connection: &Connection, community: i64, span: Span) -> Result<Vec<S
 }
 
 /// How many records of `span` there are of each kind and outcome.
-pub fn made(
-    connection: &Connection,
-    community: i64,
-    span: Span,
-) -> Result<Vec<(VisitKind, Outcome, u64)>, StoreError> {
+pub fn made(connection: &Connection, community: i64, span: Span) -> Result<Vec<(VisitKind, Outcome, u64)>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT v.kind, v.outcome, count(*) FROM visit v JOIN household h ON h.key = v.household
          WHERE h.community = ?1 AND v.day BETWEEN ?2 AND ?3 GROUP BY v.kind, v.outcome",

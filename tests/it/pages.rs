@@ -2,6 +2,7 @@
 
 mod admin;
 mod fleet;
+mod figures;
 mod sign_in;
 mod visits;
 mod walk;

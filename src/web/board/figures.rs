@@ -1,6 +1,6 @@
 //! What a board shows, as it may be published: of full weeks only, so that no day can be told from another.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days, Utc};
 use rusqlite::Connection;
 
 use crate::domain::awareness::Answers;
@@ -12,8 +12,6 @@ use crate::store::{StoreError, figures, visits};
 
 /// Weeks in the trend.
 const WEEKS: u64 = 8;
-/// Over how long awareness is told where no project says since when, in days.
-const SURVEYED_DAYS: u64 = 365;
 
 /// A board's figures. A share that is absent is withheld.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ pub(super) fn read(
         let figures = counts.participation(span, today);
         Week { span, participation: published::share(figures.participating, figures.households) }
     });
-    let span = Span { from: surveyed_from(registry, community, last), to: last };
+    let span = registry.surveyed(&community.id, last);
     let awareness = visits::figure(connection, community, span, today)?;
     let share = |answers: Answers| published::share(answers.aware, answers.respondents);
     Ok(Figures {
@@ -68,8 +66,4 @@ pub(super) fn read(
         weeks: weeks.collect(),
         awareness: Awareness { span, claimed: share(awareness.claimed), tested: share(awareness.tested) },
     })
-}
-
-fn surveyed_from(registry: &Registry, community: &Community, last: NaiveDate) -> NaiveDate {
-    registry.first_start(&community.id, last).unwrap_or(last - Days::new(SURVEYED_DAYS))
 }

@@ -45,10 +45,8 @@ impl Attention {
     pub(super) fn show(&self, lang: Language, communities: &[Standing]) -> Markup {
         let below: Vec<_> = communities.iter().filter(|one| one.is_below()).collect();
         let unsurveyed: Vec<_> = communities.iter().filter(|one| one.is_unsurveyed()).collect();
-        let nothing = self.alarms.is_empty()
-            && self.offline + self.incomplete == 0
-            && below.is_empty()
-            && unsurveyed.is_empty();
+        let nothing =
+            self.alarms.is_empty() && self.offline + self.incomplete == 0 && below.is_empty() && unsurveyed.is_empty();
         html! {
             section #attention data-live aria-labelledby="attention-heading" {
                 h2 #attention-heading { (lang.t("需要处理", "Needs attention")) }

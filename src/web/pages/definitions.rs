@@ -28,10 +28,7 @@ const FIGURES: [Definition; 8] = [
     ),
     Definition(
         ["正确参与率", "Correct participation"],
-        [
-            "同上,但至少有一次投放被判定为正确。",
-            "The same, but at least one of these deposits was judged correct.",
-        ],
+        ["同上,但至少有一次投放被判定为正确。", "The same, but at least one of these deposits was judged correct."],
         ["正确参与率 = 至少一次投放判定正确的在册户 ÷ H", "households of H with at least one such correct deposit ÷ H"],
     ),
     Definition(
@@ -40,7 +37,10 @@ const FIGURES: [Definition; 8] = [
             "平均每个有观测的开放时段里,有多少在册户来投放。",
             "How many of the households come in an observed open window, on average.",
         ],
-        ["时段投放率 = 各已观测开放时段(时段内投放的在册户 ÷ H)的平均", "mean over the observed windows of (households of H with a deposit in it ÷ H)"],
+        [
+            "时段投放率 = 各已观测开放时段(时段内投放的在册户 ÷ H)的平均",
+            "mean over the observed windows of (households of H with a deposit in it ÷ H)",
+        ],
     ),
     Definition(
         ["时段占比", "Timing shares"],

@@ -1,6 +1,6 @@
 //! How a community stands: the last full week beside the one before, and awareness since its project began.
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
 use rusqlite::Connection;
 
@@ -13,9 +13,6 @@ use crate::domain::statistics::Participation;
 use crate::domain::zone::today;
 use crate::store::{StoreError, figures, visits};
 use crate::web::language::Language;
-
-/// Over how long awareness is told where no project says since when, in days.
-const SURVEYED_DAYS: u64 = 365;
 
 pub(super) struct Standing {
     pub id: String,
@@ -35,13 +32,6 @@ pub(super) struct Surveyed {
     pub awareness: Awareness,
 }
 
-/// The days over which awareness is told up to `last`: since the first project began.
-pub(super) fn surveyed(registry: &Registry, community: &str, last: NaiveDate) -> (Span, Option<NaiveDate>) {
-    let since = registry.first_start(community, last);
-    let from = since.or_else(|| last.checked_sub_days(Days::new(SURVEYED_DAYS - 1))).unwrap_or(last);
-    (Span { from, to: last }, since)
-}
-
 impl Standing {
     pub(super) fn read(
         connection: &Connection,
@@ -53,7 +43,7 @@ impl Standing {
         let week = last_week(today).unwrap_or(Span { from: today, to: today });
         let before = last_week(week.from).unwrap_or(week);
         let counts = figures::counts(connection, registry, community, Span { from: before.from, to: week.to }, now)?;
-        let (span, since) = surveyed(registry, &community.id, today);
+        let (span, since) = (registry.surveyed(&community.id, today), registry.first_start(&community.id, today));
         let said = visits::said(connection, community.key, span)?;
         Ok(Self {
             id: community.id.clone(),

@@ -14,7 +14,7 @@ pub(super) fn show(lang: Language, table: &Table) -> Markup {
     };
     html! {
         div.scroll tabindex="0" role="region" aria-label=(table.title) {
-            table {
+            table.told {
                 caption { (table.title) }
                 thead {
                     tr {

@@ -11,13 +11,7 @@ fn rows(reading: &Reading, lang: Language) -> Vec<Vec<Cell>> {
     let whole = &reading.whole;
     let total = whole.timing.total();
     let row = |[zh_name, en_name]: [&str; 2], [zh, en]: [&str; 2], part: u64, of: u64| {
-        vec![
-            lang.t(zh_name, en_name).into(),
-            lang.t(zh, en).into(),
-            count(part),
-            count(of),
-            percent(rate(part, of)),
-        ]
+        vec![lang.t(zh_name, en_name).into(), lang.t(zh, en).into(), count(part), count(of), percent(rate(part, of))]
     };
     let mut rows = vec![
         row(

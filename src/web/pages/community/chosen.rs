@@ -110,7 +110,8 @@ impl Chosen {
 
     /// The form by which another is chosen.
     pub(super) fn form(self, lang: Language) -> Markup {
-        let periods = [(Period::Day, "按日", "Days"), (Period::Week, "按周", "Weeks"), (Period::Month, "按月", "Months")];
+        let periods =
+            [(Period::Day, "按日", "Days"), (Period::Week, "按周", "Weeks"), (Period::Month, "按月", "Months")];
         html! {
             form.row.no-print method="get" {
                 div.field {

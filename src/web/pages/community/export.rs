@@ -46,7 +46,12 @@ pub(in crate::web::pages) async fn export(
 }
 
 /// A workbook made off the threads that serve requests.
-pub(super) async fn workbook(file: &str, tables: Vec<Table>, now: DateTime<Utc>, zone: Tz) -> Result<Response, Problem> {
+pub(super) async fn workbook(
+    file: &str,
+    tables: Vec<Table>,
+    now: DateTime<Utc>,
+    zone: Tz,
+) -> Result<Response, Problem> {
     let failed = || Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the workbook could not be made");
     let made: DateTime<FixedOffset> = now.with_timezone(&zone).fixed_offset();
     let made = tokio::task::spawn_blocking(move || sheets::xlsx(&tables, made)).await;

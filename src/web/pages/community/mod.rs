@@ -141,7 +141,8 @@ fn so_far(reading: &Reading, lang: Language) -> Markup {
 
 /// A table with the ways to have it as a file.
 fn exported(reading: &Reading, lang: Language, name: &str, made: &crate::sheets::Table) -> Markup {
-    let file = |kind: &str| format!("/communities/{}/export/{name}.{kind}{}", reading.standing.id, reading.chosen.query());
+    let file =
+        |kind: &str| format!("/communities/{}/export/{name}.{kind}{}", reading.standing.id, reading.chosen.query());
     html! {
         (table::show(lang, made))
         p.note.no-print {

@@ -17,7 +17,7 @@ use crate::sheets::{Cell, Table};
 use crate::store::{StoreError, alarms, figures, visits};
 use crate::web::language::Language;
 use crate::web::pages::figure::{Figure, change};
-use crate::web::pages::standing::{Asked, Surveyed, surveyed};
+use crate::web::pages::standing::{Asked, Surveyed};
 use crate::web::pages::words;
 
 /// Minutes of a day.
@@ -60,7 +60,7 @@ impl Month {
         let before = month.from.pred_opt().and_then(month_of).unwrap_or(span);
         let counts = figures::counts(connection, registry, community, Span { from: before.from, to: span.to }, now)?;
         let asked = |last: NaiveDate| {
-            let (days, since) = surveyed(registry, &community.id, last);
+            let (days, since) = (registry.surveyed(&community.id, last), registry.first_start(&community.id, last));
             let said = visits::said(connection, community.key, days)?;
             let awareness = awareness(&counts.roster, &said, days, today);
             Ok::<_, StoreError>(Surveyed { span: days, since, awareness })

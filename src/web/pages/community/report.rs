@@ -46,7 +46,10 @@ impl ReportQuery {
         match parse_date(&format!("{asked}-01")).and_then(month_of) {
             Some(month) if month.from <= today => (month, None),
             Some(_) => (last, Some(lang.t("这个月还没有开始。", "This month has not begun yet."))),
-            None => (last, Some(lang.t("请按“年-月”选择月份,例如 2026-10。", "Give the month as YYYY-MM, such as 2026-10."))),
+            None => (
+                last,
+                Some(lang.t("请按“年-月”选择月份,例如 2026-10。", "Give the month as YYYY-MM, such as 2026-10.")),
+            ),
         }
     }
 }
@@ -164,7 +167,10 @@ fn timing(lang: Language, month: &Month) -> Markup {
     let bars = [Bar { label: lang.t("投放时段", "When deposits came").to_owned(), value, parts: parts.into() }];
     let legend = shares.map(|(fill, kind, count)| (fill, told(kind, count)));
     let legend: Vec<_> = legend.iter().map(|(fill, told)| (*fill, told.as_str())).collect();
-    Bars { id: "timing", title: lang.t("投放时段", "When deposits came"), bars: &bars, legend: &legend, shares: true }.draw()
+    Bars {
+        id: "timing", title: lang.t("投放时段", "When deposits came"), bars: &bars, legend: &legend, shares: true
+    }
+    .draw()
 }
 
 /// A table, or in words that there is nothing to tell.

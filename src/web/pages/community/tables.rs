@@ -136,12 +136,8 @@ pub(super) fn weights(reading: &Reading, lang: Language) -> Table {
         let total = Stream::ALL.iter().map(grams).sum();
         spanned(period, Stream::ALL.iter().map(|stream| kilograms(grams(stream))).chain([kilograms(total)]))
     });
-    let mut made = table(
-        lang,
-        lang.t("各类重量(千克)", "Weight by stream (kg)"),
-        &[["从", "From"], ["到", "To"]],
-        rows.collect(),
-    );
+    let mut made =
+        table(lang, lang.t("各类重量(千克)", "Weight by stream (kg)"), &[["从", "From"], ["到", "To"]], rows.collect());
     made.columns.extend(Stream::ALL.iter().map(|stream| words::stream(lang, *stream).to_owned()));
     made.columns.push(lang.t("合计", "Total").to_owned());
     made
