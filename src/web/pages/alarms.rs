@@ -44,14 +44,23 @@ pub(super) fn kind(lang: Language, kind: Kind) -> &'static str {
     lang.t(notice_text::name(kind), english)
 }
 
+/// How grave it is.
+pub(super) fn gravity(lang: Language, severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => lang.t("紧急", "critical"),
+        Severity::Warning => lang.t("警告", "warning"),
+        Severity::Info => lang.t("提示", "notice"),
+    }
+}
+
 /// How grave it is, in words and in a colour.
 pub(super) fn severity(lang: Language, severity: Severity) -> Markup {
-    let (class, words) = match severity {
-        Severity::Critical => ("tag bad", lang.t("紧急", "critical")),
-        Severity::Warning => ("tag care", lang.t("警告", "warning")),
-        Severity::Info => ("tag plain-tag", lang.t("提示", "notice")),
+    let class = match severity {
+        Severity::Critical => "tag bad",
+        Severity::Warning => "tag care",
+        Severity::Info => "tag plain-tag",
     };
-    html! { span class=(class) { (words) } }
+    html! { span class=(class) { (gravity(lang, severity)) } }
 }
 
 #[derive(Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use rusqlite::Connection;
 
+use super::alarms::gravity;
 use super::standing::Standing;
-use super::words;
 use crate::domain::alarms::Severity;
 use crate::store::{StoreError, alarms, fleet};
 use crate::web::access::Access;
@@ -97,7 +97,7 @@ fn devices(count: usize) -> String {
 }
 
 fn alarms_told(lang: Language, severity: Severity, count: u64) -> String {
-    let severity = words::severity(lang, severity);
+    let severity = gravity(lang, severity);
     match lang {
         Language::Zh => format!("{count} 条未解除的告警({severity})"),
         Language::En => format!("{count} open {} ({severity})", if count == 1 { "alarm" } else { "alarms" }),

@@ -4,7 +4,7 @@
 pub(super) mod accounts;
 pub(super) mod audit;
 mod communities;
-mod devices;
+pub(super) mod devices;
 pub(super) mod households;
 mod organizations;
 mod projects;

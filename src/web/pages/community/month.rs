@@ -16,6 +16,8 @@ use crate::domain::zone::{closes_at, opens_at, today};
 use crate::sheets::{Cell, Table};
 use crate::store::{StoreError, alarms, figures, visits};
 use crate::web::language::Language;
+use crate::web::pages::admin::devices::stream as stream_name;
+use crate::web::pages::alarms::{gravity, kind as kind_name};
 use crate::web::pages::figure::{Figure, change};
 use crate::web::pages::standing::{Asked, Surveyed};
 use crate::web::pages::words;
@@ -165,7 +167,7 @@ impl Month {
         let rows = Stream::ALL.iter().map(|stream| {
             let grams = |of: &Participation| of.grams.get(stream).copied().unwrap_or(0);
             let (now, before) = (grams(&self.now), grams(&self.before));
-            vec![words::stream(lang, *stream).into(), kilograms(now), percent(rate(now, total)), kilograms(before)]
+            vec![stream_name(lang, *stream).into(), kilograms(now), percent(rate(now, total)), kilograms(before)]
         });
         let columns = [
             ["类别", "Stream"],
@@ -214,8 +216,8 @@ impl Month {
             .alarms
             .values()
             .map(|(kind, raised)| {
-                let severity = words::severity(lang, kind.severity());
-                vec![words::alarm(lang, *kind).into(), severity.into(), count(*raised)]
+                let severity = gravity(lang, kind.severity());
+                vec![kind_name(lang, *kind).into(), severity.into(), count(*raised)]
             })
             .collect();
         let columns = [["告警", "Alarm"], ["级别", "Severity"], ["次数", "Raised"]];
