@@ -299,6 +299,15 @@ pub fn of_occasion(connection: &Connection, occasion: &str) -> Result<Vec<Life>,
     lives(connection, "c.occasion = ?1", &occasion)
 }
 
+/// The command that was due last for a device (its key) as of `now`.
+pub fn latest(connection: &Connection, device: i64, now: i64) -> Result<Option<Life>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT number FROM command WHERE device = ?1 AND due <= ?2 ORDER BY due DESC, number DESC LIMIT 1",
+    )?;
+    let number: Option<i64> = select.query_row((device, now), |row| row.get(0)).optional()?;
+    Ok(number.map(|number| lives(connection, "c.number = ?1", &number)).transpose()?.and_then(|mut found| found.pop()))
+}
+
 fn lives(connection: &Connection, which: &str, value: &dyn ToSql) -> Result<Vec<Life>, StoreError> {
     let mut select = connection.prepare_cached(&format!(
         "SELECT c.number, c.id, d.id, c.text, c.due, c.expires, c.state

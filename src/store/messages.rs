@@ -99,12 +99,27 @@ pub fn list(connection: &Connection, after: i64, limit: usize) -> Result<Vec<Sto
     rows.map(|row| stored(row?)).collect()
 }
 
-/// Those of which something may still be shown.
-pub fn live(connection: &Connection, now: DateTime<Utc>) -> Result<Vec<Message>, StoreError> {
+/// Those of which something may still be shown, as they were asked for.
+pub fn current(connection: &Connection, now: DateTime<Utc>) -> Result<Vec<Stored>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM message WHERE over > ?1 AND deleted IS NULL");
     let mut select = connection.prepare_cached(&sql)?;
     let rows = select.query_map([now.timestamp_millis()], read)?;
-    rows.map(|row| stored(row?)?.message()).collect()
+    rows.map(|row| stored(row?)).collect()
+}
+
+/// The same, as projectors are planned by.
+pub fn live(connection: &Connection, now: DateTime<Utc>) -> Result<Vec<Message>, StoreError> {
+    current(connection, now)?.iter().map(Stored::message).collect()
+}
+
+/// Those of which nothing is shown any more, the newest first.
+pub fn over(connection: &Connection, now: DateTime<Utc>, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM message WHERE over <= ?1 AND deleted IS NULL ORDER BY over DESC, number DESC LIMIT ?2"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let rows = select.query_map((now.timestamp_millis(), i64::try_from(limit).unwrap_or(i64::MAX)), read)?;
+    rows.map(|row| stored(row?)).collect()
 }
 
 pub fn text(connection: &Connection, number: i64) -> Result<String, StoreError> {

@@ -24,14 +24,14 @@ use crate::store::{StoreError, displays};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DisplaysQuery {
-    site: Option<String>,
-    device: Option<String>,
+    pub site: Option<String>,
+    pub device: Option<String>,
     /// The first local day, at most a year before `to`; absent: 27 days before `to`.
     #[param(value_type = Option<String>, format = Date)]
-    from: Option<Date>,
+    pub from: Option<Date>,
     /// The last local day, included; absent: today.
     #[param(value_type = Option<String>, format = Date)]
-    to: Option<Date>,
+    pub to: Option<Date>,
 }
 
 /// The most days that are told of at once.
@@ -41,20 +41,20 @@ const MAX_DAYS: i64 = 366;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Displays {
     /// By projector and day; a day without anything displayed has a row too.
-    days: Vec<DisplayDay>,
+    pub days: Vec<DisplayDay>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct DisplayDay {
-    device: String,
+pub(super) struct DisplayDay {
+    pub device: String,
     site: String,
     /// On the site's calendar.
     #[schema(value_type = String, format = Date)]
-    date: NaiveDate,
+    pub date: NaiveDate,
     /// Whole minutes in which something was displayed.
-    minutes: i64,
+    pub minutes: i64,
     /// Of these, its own message of the evening.
-    evening_minutes: i64,
+    pub evening_minutes: i64,
     messages: Vec<DisplayedMessage>,
 }
 

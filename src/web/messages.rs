@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderName, StatusCode, header};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
 use rusqlite::Connection;
@@ -34,19 +33,19 @@ pub(super) struct NewMessage {
     /// `{households}` (of the community's last full week, rounded, and withheld where small), `{community}`, `{site}`
     /// and `{date}` are filled in when it is sent.
     #[schema(example = "垃圾分类,因为你")]
-    text: String,
-    target: Target,
+    pub text: String,
+    pub target: Target,
     /// 1 to 86400; absent: 600.
-    seconds: Option<u32>,
+    pub seconds: Option<u32>,
     /// When it begins; absent: now.
     #[schema(value_type = Option<String>, format = DateTime)]
-    at: Option<Instant>,
-    daily: Option<DailyBody>,
+    pub at: Option<Instant>,
+    pub daily: Option<DailyBody>,
     /// The first and the last local day of a daily message, both included; absent: from today, without end.
     #[schema(value_type = Option<String>, format = Date)]
-    from: Option<Date>,
+    pub from: Option<Date>,
     #[schema(value_type = Option<String>, format = Date)]
-    until: Option<Date>,
+    pub until: Option<Date>,
 }
 
 /// Every day from a local time or from sunset at the site.
@@ -56,9 +55,9 @@ pub(super) struct NewMessage {
 pub(super) struct DailyBody {
     /// `18:30`, `sunset`, `sunset+00:15` or `sunset-00:30`.
     #[schema(example = "sunset+00:15")]
-    start: String,
+    pub start: String,
     /// 1 to 86400.
-    seconds: u32,
+    pub seconds: u32,
 }
 
 impl NewMessage {
@@ -111,52 +110,52 @@ fn yesterday(now: DateTime<Utc>) -> NaiveDate {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Message)]
 pub(super) struct MessageView {
-    id: String,
-    text: String,
-    target: Target,
+    pub id: String,
+    pub text: String,
+    pub target: Target,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<u32>,
+    pub seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    at: Option<String>,
+    pub at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    daily: Option<DailyBody>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = Date)]
-    from: Option<NaiveDate>,
+    pub daily: Option<DailyBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
-    until: Option<NaiveDate>,
+    pub from: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub until: Option<NaiveDate>,
     #[schema(format = DateTime)]
-    created: String,
+    pub created: String,
     /// A command for each projector and time, by when it is due: of the coming 24 hours and of the past, at most 500.
-    commands: Vec<CommandView>,
+    pub commands: Vec<CommandView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Command)]
 pub(super) struct CommandView {
     id: String,
-    device: String,
+    pub device: String,
     /// As it was sent; null until then.
     text: Option<String>,
     #[schema(format = DateTime)]
-    due: String,
+    pub due: String,
     #[schema(format = DateTime)]
-    expires: String,
+    pub expires: String,
     /// `queued`, `sent`, `accepted`, `displayed` (of a bin `done`), `expired`, `refused` or `failed`.
-    state: String,
-    steps: Vec<StepView>,
+    pub state: String,
+    pub steps: Vec<StepView>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CommandStep)]
-struct StepView {
-    state: String,
+pub(super) struct StepView {
+    pub state: String,
     #[schema(format = DateTime)]
-    at: String,
+    pub at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    pub detail: Option<String>,
 }
 
 impl From<Life> for CommandView {
@@ -198,14 +197,11 @@ pub(super) async fn post_message(
     State(app): State<Arc<App>>,
     access: Access,
     Json(body): Json<NewMessage>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<MessageView>), Problem> {
     access.may_see(SITE_READERS)?;
     access.may_do(SCHEDULERS)?;
     let now = app.clock.now();
-    let asked = body.read(now)?;
-    if !sees(&access, &asked.target) {
-        return Err(Problem::bad_request("`target` must name a community, site or projector that this token sees"));
-    }
+    let asked = asked(&access, body, now)?;
     let registry = Arc::clone(&access.registry);
     let stored = app.store.write(move |session| {
         check_target(session.connection, &registry, &asked, now)?;
@@ -218,6 +214,25 @@ pub(super) async fn post_message(
     let stored = stored.await?;
     let location = format!("/api/v1/projectors/messages/{}", stored.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(stored)))
+}
+
+/// What is asked for, if the caller may ask it.
+fn asked(access: &Access, body: NewMessage, now: DateTime<Utc>) -> Result<Asked, Problem> {
+    let asked = body.read(now)?;
+    if !sees(access, &asked.target) {
+        return Err(Problem::bad_request("`target` must name a community, site or projector that this token sees"));
+    }
+    Ok(asked)
+}
+
+/// The text of a message that is not made yet, as it would be today at each site (its id) that it is for.
+pub(super) async fn preview(app: &App, access: &Access, body: NewMessage) -> Result<Vec<(String, String)>, Problem> {
+    access.may_see(SITE_READERS)?;
+    access.may_do(SCHEDULERS)?;
+    let now = app.clock.now();
+    let asked = asked(access, body, now)?;
+    let registry = Arc::clone(&access.registry);
+    app.store.read(move |connection| Ok(filled(connection, &registry, &asked, now))).await?
 }
 
 /// Whether the message can be shown at every site that it is for, as its text would be today.
@@ -233,18 +248,32 @@ fn check_target(
     {
         return Err(Problem::bad_request(format!("device {id} is no projector")));
     }
-    let message: Message = Stored { number: 0, id: String::new(), asked: asked.clone(), created: 0 }.message()?;
-    for site in sites_of(registry, &asked.target) {
-        check_place(&message.when, site).map_err(|error| invalid(&error))?;
-        let fillings = fillings::read(connection, registry, site, now, &asked.text)?;
-        let filled = fill(&asked.text, |name| fillings.value(name)).map_err(|error| invalid(&error))?;
-        check_text(&filled).map_err(|error| invalid(&error))?;
+    for (_, text) in filled(connection, registry, asked, now)? {
+        check_text(&text).map_err(|error| invalid(&error))?;
     }
     let plain = fill(&asked.text, |_| "—".to_owned()).map_err(|error| invalid(&error))?;
     check_text(&plain).map_err(|error| invalid(&error))
 }
 
-fn sites_of<'a>(registry: &'a Registry, target: &'a Target) -> Vec<&'a Site> {
+fn filled(
+    connection: &Connection,
+    registry: &Registry,
+    asked: &Asked,
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, String)>, Problem> {
+    let invalid = |error: &dyn std::fmt::Display| Problem::bad_request(error.to_string());
+    let message: Message = Stored { number: 0, id: String::new(), asked: asked.clone(), created: 0 }.message()?;
+    let mut texts = Vec::new();
+    for site in sites_of(registry, &asked.target) {
+        check_place(&message.when, site).map_err(|error| invalid(&error))?;
+        let fillings = fillings::read(connection, registry, site, now, &asked.text)?;
+        let text = fill(&asked.text, |name| fillings.value(name)).map_err(|error| invalid(&error))?;
+        texts.push((site.id.clone(), text));
+    }
+    Ok(texts)
+}
+
+pub(super) fn sites_of<'a>(registry: &'a Registry, target: &'a Target) -> Vec<&'a Site> {
     match target {
         Target::Community(id) => registry.sites_of(id).collect(),
         Target::Site(id) => registry.sites.get(id).into_iter().collect(),
@@ -252,7 +281,7 @@ fn sites_of<'a>(registry: &'a Registry, target: &'a Target) -> Vec<&'a Site> {
     }
 }
 
-fn sees(access: &Access, target: &Target) -> bool {
+pub(super) fn sees(access: &Access, target: &Target) -> bool {
     target.community(&access.registry).is_some_and(|community| access.sees_community(community))
 }
 

@@ -10,9 +10,16 @@ pub(super) enum Input<'a> {
         value: &'a str,
         max: u32,
     },
+    /// A text that may take several lines to read.
+    Area {
+        value: &'a str,
+        max: u32,
+    },
     /// A new password, which is never shown again.
     Password,
     Date(&'a str),
+    /// A time of day.
+    Time(&'a str),
     /// A number between two, in steps.
     Number {
         value: &'a str,
@@ -95,8 +102,10 @@ fn one(lang: Language, field: &Field<'_>, wrong: Option<&Wrong>) -> Markup {
             (hint)
             @match &field.input {
                 Input::Text { value, max } => { input id=(name) name=(name) value=(value) maxlength=(max) required[field.required] aria-describedby=[described] aria-invalid=[invalid]; }
+                Input::Area { value, max } => { textarea id=(name) name=(name) maxlength=(max) rows="3" required[field.required] aria-describedby=[described] aria-invalid=[invalid] { (value) } }
                 Input::Password => { input id=(name) name=(name) type="password" minlength="10" maxlength="256" autocomplete="new-password" required[field.required] aria-describedby=[described] aria-invalid=[invalid]; }
                 Input::Date(value) => { input id=(name) name=(name) type="date" value=(value) required[field.required] aria-describedby=[described] aria-invalid=[invalid]; }
+                Input::Time(value) => { input id=(name) name=(name) type="time" value=(value) required[field.required] aria-describedby=[described] aria-invalid=[invalid]; }
                 Input::Number { value, min, max, step } => { input id=(name) name=(name) type="number" value=(value) min=(min) max=(max) step=(step) required[field.required] aria-describedby=[described] aria-invalid=[invalid]; }
                 Input::Select { value, options } => {
                     select id=(name) name=(name) required[field.required] aria-describedby=[described] aria-invalid=[invalid] {

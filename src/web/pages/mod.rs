@@ -16,6 +16,7 @@ mod fleet;
 mod form;
 mod frame;
 mod overview;
+mod projectors;
 mod sign_in;
 mod standing;
 mod table;
@@ -70,6 +71,11 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/fleet/{id}/quarantine", get(fleet::quarantine))
         .route("/quarantine/{id}/retry", post(fleet::retry))
         .route("/quarantine/{id}/delete", post(fleet::delete))
+        .route("/projectors", get(projectors::show))
+        .route("/projectors/new", get(projectors::new))
+        .route("/projectors/messages", post(projectors::post))
+        .route("/projectors/messages/{id}", get(projectors::message::show))
+        .route("/projectors/messages/{id}/delete", get(projectors::message::ask).post(projectors::message::take_back))
         .route("/admin", get(admin::show))
         .route("/admin/organizations", get(registered::list::<Organizations>).post(registered::create::<Organizations>))
         .route(
