@@ -175,7 +175,7 @@ async fn hooks(app: &Arc<App>, visitor: &Visitor) -> Result<Markup, Problem> {
         h2 { (lang.t("告警通知", "Who is told")) }
         @if hooks.is_empty() { p.note { (lang.t("还没有设置群机器人或通知地址;由管理员通过接口设置。", "No group robot or address yet; they are set up over the API.")) } }
         @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (lang.t("地址", "Address")) } th scope="col" { (lang.t("类型", "Kind")) } th.num scope="col" { (lang.t("待送", "Waiting")) } th scope="col" { (lang.t("最近一次", "Last attempt")) } } }
                 tbody { @for hook in &hooks { tr {
                     td { code { (hook.url) } } td { (format(lang, hook.format)) } td.num { (hook.delivery.waiting) }

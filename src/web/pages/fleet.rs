@@ -47,7 +47,7 @@ pub(super) async fn show(
             li.card { h2 { (lang.t("不在线", "Offline")) } p.number { (offline) } }
             li.card { h2 { (lang.t("缺数据", "With missing events")) } p.number { (missing) } }
         }
-        div.scroll #fleet data-live {
+        div.scroll #fleet data-live tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("设备", "Device")) } th scope="col" { (lang.t("箱房", "Site")) }

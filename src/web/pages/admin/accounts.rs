@@ -115,7 +115,7 @@ async fn listed(app: &App, visitor: &Visitor, new: &New, wrong: Option<Wrong>) -
     ];
     let body = html! {
         (summary(lang, wrong))
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("用户名", "Name")) } th scope="col" { (lang.t("组织", "Organization")) }
@@ -217,7 +217,7 @@ fn shown(visitor: &Visitor, account: &Account, wrong: Option<&Wrong>) -> Respons
     let own = account.name == visitor.name();
     let body = html! {
         (summary(lang, wrong))
-        div.scroll { table { tbody { (row(visitor, account)) } } }
+        div.scroll tabindex="0" { table { tbody { (row(visitor, account)) } } }
         @if !own {
             (form(visitor, &path, &html! {
                 @if account.disabled.is_some() {

@@ -59,7 +59,7 @@ pub(in crate::web::pages) async fn show(
             div.field { label for="action" { (lang.t("操作(开头)", "Action (its beginning)")) } input #action name="action" value=(action); }
             button.secondary type="submit" { (lang.t("筛选", "Filter")) }
         }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("时间", "When")) } th scope="col" { (lang.t("谁", "Who")) }

@@ -83,7 +83,7 @@ pub(in crate::web::pages) async fn show(
 fn table(visitor: &Visitor, community: &str, households: &[HouseholdView]) -> Markup {
     let lang = visitor.lang;
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("楼栋", "Building")) }
@@ -162,7 +162,7 @@ pub(in crate::web::pages) async fn check(State(app): State<Arc<App>>, upload: Up
             }))
         } @else {
             div.error role="alert" { p { (lang.t("没有保存。请修改下面这些行,再上传一次。", "Nothing was stored. Correct these rows and send the file again.")) } }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (lang.t("行", "Row")) } th scope="col" { (lang.t("问题", "What is wrong")) } } }
                 tbody { @for one in bad.iter().take(MISTAKES) { tr { td { (one.row) } td lang="en" { (one.error) } } } }
             } }
@@ -178,7 +178,7 @@ pub(in crate::web::pages) async fn check(State(app): State<Arc<App>>, upload: Up
 fn examples_table(visitor: &Visitor, examples: &[HouseholdRow]) -> Markup {
     let lang = visitor.lang;
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (lang.t("前几行读出来是这样:", "The first rows, as they were read:")) }
             thead { tr {
                 th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("楼栋", "Building")) }

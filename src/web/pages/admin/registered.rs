@@ -82,7 +82,7 @@ fn listed<R: Registered>(visitor: &Visitor, id: &str, filled: &R::Form, wrong: O
         .hint(lang.t("小写字母、数字、- 和 _,以后不能改。", "Lower-case letters, digits, - and _; it stays for ever."));
     let body = html! {
         (summary(lang, wrong))
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr { th scope="col" { (lang.t("编号", "Id")) } @for column in R::columns(lang) { th scope="col" { (column) } } } }
                 tbody {

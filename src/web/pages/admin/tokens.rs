@@ -48,7 +48,7 @@ async fn listed(app: &App, visitor: &Visitor, new: &New, wrong: Option<Wrong>) -
     ];
     let body = html! {
         (summary(lang, wrong))
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("编号", "Id")) } th scope="col" { (lang.t("组织", "Organization")) }
