@@ -68,6 +68,7 @@ pub(super) async fn show(
     let lang = visitor.lang;
     let body = html! {
         (ways(&visitor, &id))
+        h2.visually-hidden { (lang.t("最近一整周", "The last full week")) }
         (reading.standing.tiles(lang))
         (so_far(&reading, lang))
         h2 #trend { (lang.t("趋势", "Trend")) }
