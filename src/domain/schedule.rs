@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
 use fenlei_wire::schedule::{DaySet, Minute, StreamSet, Window, timing};
 use fenlei_wire::vocabulary::{Stream, Timing};
 use serde::{Deserialize, Serialize};
 
-use super::zone::{Local, Tz, local};
+use super::zone::{Local, Tz, closes_at, local, opens_at};
 
 /// A schedule as people write it: `GET|PUT /sites/{id}/schedule`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -18,10 +18,23 @@ pub struct Schedule {
     /// Why it was changed, and who agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The meeting that agreed on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meeting: Option<Meeting>,
     pub weekly: Vec<WeeklyWindow>,
     /// Days on which other windows hold instead of the weekly ones.
     #[serde(default)]
     pub dates: Vec<DateWindows>,
+}
+
+/// A meeting of residents about the hours of their site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Meeting {
+    #[schema(value_type = String, format = Date, example = "2026-10-18")]
+    pub date: NaiveDate,
+    /// What residents suggested, and what was agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -76,14 +89,15 @@ pub enum ScheduleError {
     DateTwice(NaiveDate),
     #[error("`{0}` has more than {MAX_WINDOWS} windows")]
     TooMany(&'static str),
-    #[error("`reason` is longer than {MAX_REASON} bytes")]
-    ReasonTooLong,
+    #[error("`{0}` is longer than {MAX_TEXT} bytes")]
+    TooLong(&'static str),
     #[error("{0} is no date of a calendar: years have four digits")]
     FarOff(NaiveDate),
 }
 
 const MAX_WINDOWS: usize = 500;
-const MAX_REASON: usize = 2_000;
+/// The most bytes of a reason, and of a note of a meeting.
+pub const MAX_TEXT: usize = 2_000;
 
 impl Schedule {
     /// The hours that hold before a site's first schedule: 08:00–09:00 and 17:00–18:00 every day.
@@ -100,16 +114,22 @@ impl Schedule {
         Self {
             valid_from: NaiveDate::default(),
             reason: None,
+            meeting: None,
             weekly: vec![window(8, 9), window(17, 18)],
             dates: Vec::new(),
         }
     }
 
     pub fn check(&self) -> Result<(), ScheduleError> {
-        if self.reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON) {
-            return Err(ScheduleError::ReasonTooLong);
+        let note = self.meeting.as_ref().and_then(|meeting| meeting.note.as_ref());
+        for (name, text) in [("reason", self.reason.as_ref()), ("meeting.note", note)] {
+            if text.is_some_and(|text| text.len() > MAX_TEXT) {
+                return Err(ScheduleError::TooLong(name));
+            }
         }
-        let mut dates = std::iter::once(self.valid_from).chain(self.dates.iter().map(|date| date.date));
+        let met = self.meeting.as_ref().map(|meeting| meeting.date);
+        let dates = std::iter::once(self.valid_from).chain(met);
+        let mut dates = dates.chain(self.dates.iter().map(|date| date.date));
         if let Some(far) = dates.find(|date| !(1..=9999).contains(&date.year())) {
             return Err(ScheduleError::FarOff(far));
         }
@@ -185,6 +205,15 @@ pub struct Opening {
     pub close: u16,
 }
 
+/// How a site stands to its hours at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    Open,
+    /// Late deposits are allowed.
+    Makeup,
+    Closed,
+}
+
 /// How a deposit stands to the schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Classified {
@@ -233,6 +262,34 @@ impl Timetable {
     /// The opportunities of a local day: its open windows without the makeup ones, same spans once.
     pub fn openings(&self, date: NaiveDate) -> BTreeSet<Opening> {
         self.windows(date).iter().filter(|window| !window.makeup).map(opening).collect()
+    }
+
+    /// Whether the site is open at `time` (Unix milliseconds), for any stream.
+    pub fn gate(&self, time: i64) -> Gate {
+        let at = local(self.zone, time);
+        let mut holding = self.windows(at.day.date()).iter().filter(|window| window.contains(at.minute)).peekable();
+        match (holding.peek().is_some(), holding.all(|window| window.makeup)) {
+            (false, _) => Gate::Closed,
+            (true, true) => Gate::Makeup,
+            (true, false) => Gate::Open,
+        }
+    }
+
+    /// When that changes next; `None`: not within eight days.
+    pub fn next_change(&self, time: i64) -> Option<i64> {
+        let (now, today) = (self.gate(time), local(self.zone, time).day.date());
+        let days = (0..=8).filter_map(|ahead| today.checked_add_days(Days::new(ahead)));
+        let mut edges: Vec<i64> = days
+            .flat_map(|date| {
+                self.windows(date).iter().flat_map(move |window| {
+                    [opens_at(self.zone, date, window.open.get()), closes_at(self.zone, date, window.close.get())]
+                })
+            })
+            .map(|edge| edge.timestamp_millis())
+            .filter(|edge| *edge > time)
+            .collect();
+        edges.sort_unstable();
+        edges.into_iter().find(|edge| self.gate(*edge) != now)
     }
 
     /// How a deposit of `stream` at `time` (Unix milliseconds) stands to the schedule.
@@ -312,6 +369,31 @@ mod tests {
         let versions = [open("08:00", "09:00"), open("10:00", "11:00")];
         assert_eq!(in_force(&versions, "2026-11-10".parse().unwrap()), Some(&versions[1]));
         assert_eq!(in_force(&versions, "2026-11-09".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_site_is_open_until_its_hours_change() {
+        let timetable = Timetable::new(
+            DEFAULT_ZONE,
+            [&schedule(serde_json::json!({"valid_from": "2026-11-10", "weekly": [
+                {"days": ["fri"], "open": "08:00", "close": "09:00"},
+                {"days": ["fri"], "open": "08:30", "close": "10:00", "makeup": true},
+                {"days": ["sat"], "open": "00:00", "close": "24:00"},
+                {"days": ["sun"], "open": "00:00", "close": "06:00"}]}))],
+        );
+        let states = [
+            ("2026-11-20T07:59:59+08:00", Gate::Closed, "2026-11-20T08:00:00+08:00"),
+            ("2026-11-20T08:45:00+08:00", Gate::Open, "2026-11-20T09:00:00+08:00"),
+            ("2026-11-20T09:00:00+08:00", Gate::Makeup, "2026-11-20T10:00:00+08:00"),
+            ("2026-11-20T12:00:00+08:00", Gate::Closed, "2026-11-21T00:00:00+08:00"),
+            ("2026-11-21T12:00:00+08:00", Gate::Open, "2026-11-22T06:00:00+08:00"),
+        ];
+        for (now, gate, next) in states {
+            assert_eq!((timetable.gate(at(now)), timetable.next_change(at(now))), (gate, Some(at(next))), "{now}");
+        }
+        let never =
+            Timetable::new(DEFAULT_ZONE, [&schedule(serde_json::json!({"valid_from": "2026-11-10", "weekly": []}))]);
+        assert_eq!(never.next_change(at("2026-11-20T12:00:00+08:00")), None);
     }
 
     #[test]

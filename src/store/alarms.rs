@@ -1,6 +1,8 @@
 //! Alarms: raised once for each kind and device, or site, continued while their cause comes back, cleared when it stays
 //! away, and settled when it can come back no more. Whoever raises and settles says so in the same transaction.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, alarm_notices};
@@ -201,6 +203,14 @@ pub fn acknowledge(connection: &Connection, id: i64, by: &str, note: Option<&str
         )?
         .execute((id, now, by, note))?;
     Ok(())
+}
+
+/// How many are open, by the key of their site.
+pub fn open_by_site(connection: &Connection) -> Result<HashMap<i64, u64>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT site, count(*) FROM alarm WHERE cleared IS NULL GROUP BY site")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How many are open, by kind, for the metrics.

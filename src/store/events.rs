@@ -50,11 +50,25 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Listed>, Sto
         // Blocks that cannot hold a match are stepped over without reading their rows.
         let Some(block) = next_block(connection, filter, after)? else { break };
         let first = block * BLOCK_ROWS;
-        read_block(connection, filter, after.max(first - 1), first + BLOCK_ROWS, &mut found)?;
+        read_block(connection, filter, (after.max(first - 1), first + BLOCK_ROWS), Order::OldestFirst, &mut found)?;
         after = first + BLOCK_ROWS - 1;
         if filter.through.is_some_and(|through| after >= through) {
             break;
         }
+    }
+    Ok(found)
+}
+
+/// The last `limit` events of a site (its key), the newest first.
+pub fn latest(connection: &Connection, site: i64, limit: usize) -> Result<Vec<Listed>, StoreError> {
+    let mut blocks = connection.prepare_cached("SELECT max(block) FROM ledger_block WHERE site = ?1 AND block < ?2")?;
+    let filter = Filter { sites: Some(vec![site]), limit, ..Filter::default() };
+    let (mut found, mut before) = (Vec::new(), i64::MAX);
+    while found.len() < limit {
+        let Some(block) = blocks.query_row((site, before), |row| row.get::<_, Option<i64>>(0))? else { break };
+        let first = block * BLOCK_ROWS;
+        read_block(connection, &filter, (first - 1, first + BLOCK_ROWS), Order::NewestFirst, &mut found)?;
+        before = block;
     }
     Ok(found)
 }
@@ -87,11 +101,17 @@ fn next_block(connection: &Connection, filter: &Filter, after: i64) -> Result<Op
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
 fn read_block(
     connection: &Connection,
     filter: &Filter,
-    after: i64,
-    before: i64,
+    (after, before): (i64, i64),
+    order: Order,
     found: &mut Vec<Listed>,
 ) -> Result<(), StoreError> {
     let mut sql = format!(
@@ -128,7 +148,8 @@ fn read_block(
         sql.push_str(&format!(" AND s.key IN ({})", keys.join(", ")));
     }
     let left = filter.limit.saturating_sub(found.len());
-    sql.push_str(&format!(" ORDER BY l.id LIMIT {left}"));
+    let order = if order == Order::NewestFirst { " DESC" } else { "" };
+    sql.push_str(&format!(" ORDER BY l.id{order} LIMIT {left}"));
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
 use rusqlite::Connection;
 
@@ -75,6 +75,24 @@ pub fn hours(connection: &Connection, site: &Site, span: Span) -> Result<[Timing
         }
     }
     Ok(hours)
+}
+
+/// Deposits by weekday (Monday first) and local hour of the day.
+pub fn week(connection: &Connection, site: &Site, span: Span) -> Result<[[u64; 24]; 7], StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT day, hour, sum(in_window + makeup + off_hours) FROM hour_count
+         WHERE site = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY day, hour",
+    )?;
+    let mut week = [[0; 24]; 7];
+    let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
+    while let Some(row) = rows.next()? {
+        let weekday = Day(row.get(0)?).date().weekday().num_days_from_monday() as usize;
+        let hour = usize::from(row.get::<_, u16>(1)?);
+        if let Some(hour) = week.get_mut(weekday).and_then(|day| day.get_mut(hour)) {
+            *hour += count(row, 2)?;
+        }
+    }
+    Ok(week)
 }
 
 /// The opportunities of a site, each marked if it is over and a bin is known to have been there.

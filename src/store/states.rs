@@ -1,5 +1,7 @@
 //! What devices say of themselves, and the spans in which they were online.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
@@ -48,6 +50,13 @@ fn close(connection: &Connection, device: i64, at: i64) -> Result<(), StoreError
         connection.prepare_cached("UPDATE online SET until = max(since, ?2) WHERE device = ?1 AND until IS NULL")?;
     close.execute((device, at))?;
     Ok(())
+}
+
+/// Which devices said that they are online or not, and since when, by their keys.
+pub fn all(connection: &Connection) -> Result<HashMap<i64, (bool, i64)>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT device, online, since FROM device_state")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Notes that the backend runs: how long its last word about who is online can be trusted.

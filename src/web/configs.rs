@@ -35,8 +35,8 @@ impl ConfigView {
 /// A device of a site, and whether it keeps to the site's schedule as it stands.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Follower {
-    device: String,
-    config: ConfigView,
+    pub device: String,
+    pub config: ConfigView,
 }
 
 /// The devices of a site, by id.

@@ -21,17 +21,17 @@ use crate::store::events::{self, Filter, Listed};
 #[schema(as = Event)]
 pub(super) struct EventView {
     site: String,
-    device: String,
+    pub device: String,
     boot: u32,
     seq: u64,
     /// When it happened.
     #[schema(format = DateTime)]
-    time: String,
+    pub time: String,
     /// When it arrived.
     #[schema(format = DateTime)]
     received: String,
     #[schema(schema_with = words::event_type)]
-    r#type: EventType,
+    pub r#type: EventType,
     /// `unsynced`: the device's clock was not set, the time of arrival stands in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -39,7 +39,7 @@ pub(super) struct EventView {
     /// The event's own fields.
     #[serde(flatten)]
     #[schema(value_type = std::collections::HashMap<String, Value>)]
-    fields: Map<String, Value>,
+    pub fields: Map<String, Value>,
 }
 
 /// The word for a deposit without a verdict.

@@ -9,7 +9,6 @@ mod alarm_hooks;
 mod alarms;
 mod assets;
 mod board;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the pages that draw with it follow"))]
 mod chart;
 mod communities;
 mod configs;

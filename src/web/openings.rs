@@ -27,23 +27,23 @@ const SECONDS: std::ops::RangeInclusive<u32> = 60..=24 * 60 * 60;
 pub(super) struct NewOpening {
     /// Why: 1 to 200 bytes.
     #[schema(example = "清运车晚到，居民在等候")]
-    reason: String,
+    pub reason: String,
     /// For how long: 60 to 86400.
     #[schema(minimum = 60, maximum = 86400)]
-    seconds: u32,
+    pub seconds: u32,
 }
 
 /// A span in which staff hold a site open. What is deposited in it is timed by the hours all the same.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Opening)]
 pub(super) struct OpeningView {
-    id: i64,
-    reason: String,
+    pub id: i64,
+    pub reason: String,
     #[schema(format = DateTime)]
-    from: String,
+    pub from: String,
     /// When the hours hold again.
     #[schema(format = DateTime)]
-    until: String,
+    pub until: String,
     /// The id of the token that opened it.
     by: String,
     /// What each bin was told, and what became of it.

@@ -23,18 +23,18 @@ use crate::store::registry;
 pub(super) struct ScheduleQuery {
     /// The day whose version is asked for; absent: today.
     #[param(value_type = Option<String>, format = Date)]
-    on: Option<Date>,
+    pub on: Option<Date>,
 }
 
 /// The version in force on the day, with all versions.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ScheduleView {
     #[serde(flatten)]
-    in_force: Schedule,
+    pub in_force: Schedule,
     /// In the order in which they were stored; empty while the default hours hold.
-    versions: Vec<Schedule>,
+    pub versions: Vec<Schedule>,
     /// The devices of the site, and which of them keep to this.
-    devices: Vec<Follower>,
+    pub devices: Vec<Follower>,
 }
 
 /// The version that was stored.

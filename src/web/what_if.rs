@@ -13,7 +13,7 @@ use super::extract::{Date, Id, Json, Query};
 use super::figures::{HourView, SpanQuery};
 use super::problem::{Problem, WriteProblems};
 use crate::domain::DEFINITIONS;
-use crate::domain::schedule::{DateWindows, Schedule, Timetable, WeeklyWindow};
+use crate::domain::schedule::{DateWindows, Meeting, Schedule, Timetable, WeeklyWindow};
 use crate::domain::statistics::{TimingCounts, rate, rounded};
 use crate::domain::zone::today;
 use crate::store::{figures, replay};
@@ -29,9 +29,18 @@ pub(super) struct Proposal {
     /// Not looked at.
     #[serde(default, rename = "reason")]
     _reason: Option<String>,
+    /// Not looked at.
+    #[serde(default, rename = "meeting")]
+    _meeting: Option<Meeting>,
     weekly: Vec<WeeklyWindow>,
     #[serde(default)]
     dates: Vec<DateWindows>,
+}
+
+impl Proposal {
+    pub(super) fn new(weekly: Vec<WeeklyWindow>, dates: Vec<DateWindows>) -> Self {
+        Self { _valid_from: None, _reason: None, _meeting: None, weekly, dates }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -43,20 +52,20 @@ pub(super) struct WhatIf {
     /// Included.
     #[schema(value_type = String, format = Date)]
     to: NaiveDate,
-    proposed: TimingView,
+    pub proposed: TimingView,
     /// By the schedules that were in force.
-    actual: TimingView,
+    pub actual: TimingView,
 }
 
 /// Deposits by timing, and their shares of all.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Timing)]
-struct TimingView {
-    deposits: u64,
-    in_window: u64,
-    makeup: u64,
-    off_hours: u64,
-    shares: SharesView,
+pub(super) struct TimingView {
+    pub deposits: u64,
+    pub in_window: u64,
+    pub makeup: u64,
+    pub off_hours: u64,
+    pub shares: SharesView,
     /// 24 rows, from midnight.
     hours: Vec<HourView>,
 }
@@ -64,13 +73,13 @@ struct TimingView {
 /// 0 to 1, null without deposits.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TimingShares)]
-struct SharesView {
+pub(super) struct SharesView {
     #[schema(required = true)]
-    in_window: Option<f64>,
+    pub in_window: Option<f64>,
     #[schema(required = true)]
-    makeup: Option<f64>,
+    pub makeup: Option<f64>,
     #[schema(required = true)]
-    off_hours: Option<f64>,
+    pub off_hours: Option<f64>,
 }
 
 impl From<[TimingCounts; 24]> for TimingView {
@@ -108,7 +117,7 @@ pub(super) async fn what_if(
     let site = access.site(&id)?.clone();
     let span = query.span(today(site.zone, app.clock.now()))?;
     let Proposal { weekly, dates, .. } = proposal;
-    let proposed = Schedule { valid_from: span.from, reason: None, weekly, dates };
+    let proposed = Schedule { valid_from: span.from, reason: None, meeting: None, weekly, dates };
     proposed.check()?;
     let timetable = Timetable::new(site.zone, [&proposed]);
     let read = app.store.read(move |connection| {

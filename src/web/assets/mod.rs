@@ -22,8 +22,13 @@ struct Asset {
 }
 
 /// The style of all pages, a file for each part of them.
-const STYLE: &[&str] =
-    &[include_str!("base.css"), chart::STYLE, include_str!("figures.css"), include_str!("projectors.css")];
+const STYLE: &[&str] = &[
+    include_str!("base.css"),
+    chart::STYLE,
+    include_str!("figures.css"),
+    include_str!("projectors.css"),
+    include_str!("sites.css"),
+];
 
 const SCRIPTS: &[(&str, &str)] = &[
     ("board.js", include_str!("board.js")),

@@ -18,6 +18,7 @@ mod frame;
 mod overview;
 mod projectors;
 mod sign_in;
+mod sites;
 mod standing;
 mod table;
 mod visitor;
@@ -63,6 +64,11 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/account", get(account::show))
         .route("/account/password", post(account::password))
         .route("/account/sign-out", post(account::sign_out))
+        .route("/sites", get(sites::show))
+        .route("/sites/{id}", get(sites::site::show))
+        .route("/sites/{id}/openings", post(sites::open))
+        .route("/sites/{id}/openings/{opening}/end", post(sites::end))
+        .route("/sites/{id}/schedule", get(sites::schedule::show).post(sites::schedule::save))
         .route("/visits", get(visits::choose))
         .route("/communities/{id}/visits", get(visits::show).post(visits::record))
         .route("/alarms", get(alarms::show))
