@@ -33,10 +33,15 @@ pub fn list(
 ) -> Result<Vec<Listed>, StoreError> {
     let Doorstep { span, participating, visited } = asked;
     let today = today(community.zone, now);
-    let counts = figures::counts(connection, registry, community, span, now)?;
-    let took_part = counts.attendance(span, today).participating;
+    let (roster, took_part) = if participating.is_some() {
+        let counts = figures::counts(connection, registry, community, span, now)?;
+        let took_part = counts.attendance(span, today).participating;
+        (counts.roster, took_part)
+    } else {
+        (roster::load(connection, community.key)?, HashSet::new())
+    };
     let seen = visits::visited(connection, community.key, span)?;
-    let enrolled = counts.roster.enrolled(roll_call(span, today));
+    let enrolled = roster.enrolled(roll_call(span, today));
     let wanted: HashSet<_> = enrolled
         .filter(|(index, _)| participating.is_none_or(|asked| asked == took_part.contains(index)))
         .filter(|(_, key)| visited.is_none_or(|asked| asked == seen.contains(key)))

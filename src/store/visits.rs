@@ -11,6 +11,7 @@ use crate::domain::period::Span;
 use crate::domain::registry::Community;
 use crate::domain::roster::HouseholdKey;
 use crate::domain::rows::{BadRow, Rows};
+use crate::domain::statistics::roll_call;
 use crate::domain::zone::Day;
 use chrono::NaiveDate;
 
@@ -95,6 +96,18 @@ pub fn figure(
     Ok(awareness(&roster::load(connection, community.key)?, &said, span, today))
 }
 
+/// The same for each of `spans`.
+pub fn figures(
+    connection: &Connection,
+    community: &Community,
+    spans: &[Span],
+    today: NaiveDate,
+) -> Result<Vec<Awareness>, StoreError> {
+    let roster = roster::load(connection, community.key)?;
+    let figure = |span: &Span| Ok(awareness(&roster, &said(connection, community.key, *span)?, *span, today));
+    spans.iter().map(figure).collect()
+}
+
 /// What the records of `span` say, in the order of their days; of one day as they were recorded.
 pub fn said(connection: &Connection, community: i64, span: Span) -> Result<Vec<Said>, StoreError> {
     let mut select = connection.prepare_cached(
@@ -127,6 +140,39 @@ pub fn made(connection: &Connection, community: i64, span: Span) -> Result<Vec<(
         made.push((kind(row, 0)?, outcome(row, 1)?, row.get::<_, i64>(2)?.unsigned_abs()));
     }
     Ok(made)
+}
+
+/// A building and how many of its households were gone to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Building {
+    /// `None`: of those of whom no building is known.
+    pub name: Option<String>,
+    /// Enrolled at the roll call of the period.
+    pub households: u64,
+    /// Of these: with any record of a visit or survey in the period.
+    pub visited: u64,
+}
+
+/// The buildings of a community, by name.
+pub fn buildings(
+    connection: &Connection,
+    community: i64,
+    span: Span,
+    today: NaiveDate,
+) -> Result<Vec<Building>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT h.building, count(*), sum(EXISTS
+            (SELECT 1 FROM visit v WHERE v.household = h.key AND v.day BETWEEN ?3 AND ?4))
+         FROM household h
+         WHERE h.community = ?1 AND h.enrolled_from <= ?2 AND (h.enrolled_until IS NULL OR h.enrolled_until >= ?2)
+         GROUP BY h.building ORDER BY h.building",
+    )?;
+    let (first, last) = (span.first_day().0, span.last_day().0);
+    let buildings = select.query_map((community, roll_call(span, today).0, first, last), |row| {
+        let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(Building { name: row.get(0)?, households: count(1)?, visited: count(2)? })
+    })?;
+    Ok(buildings.collect::<Result<_, _>>()?)
 }
 
 /// The households with any record in `span`.

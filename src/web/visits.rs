@@ -16,7 +16,8 @@ use super::paging::{List, Page, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::words;
 use crate::domain::DEFINITIONS;
-use crate::domain::awareness::{Answers, Visit};
+use crate::domain::awareness::{Answers, Awareness, Visit};
+use crate::domain::period::Span;
 use crate::domain::statistics::rounded;
 use crate::domain::zone::today;
 use crate::rows::visits::{from_csv, from_json, from_xlsx};
@@ -138,36 +139,52 @@ pub(super) async fn list_visits(
 #[schema(as = Awareness)]
 pub(super) struct AwarenessView {
     /// The version of the definitions that the figures follow.
-    definitions: u32,
-    community: String,
+    pub definitions: u32,
+    pub community: String,
     #[schema(value_type = String, format = Date)]
-    from: NaiveDate,
+    pub from: NaiveDate,
     /// Included.
     #[schema(value_type = String, format = Date)]
-    to: NaiveDate,
+    pub to: NaiveDate,
     /// Households enrolled on the last day of the period, today at the latest.
-    population: u64,
-    claimed: AnswersView,
-    tested: AnswersView,
+    pub population: u64,
+    pub claimed: AnswersView,
+    pub tested: AnswersView,
     /// Households that gave no answer in the period and refused when they were last asked.
-    refused: u64,
+    pub refused: u64,
     /// Households that gave no answer in the period and were absent when they were last visited.
-    absent: u64,
+    pub absent: u64,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = AwarenessAnswers)]
 pub(super) struct AnswersView {
     /// Households with an answer in the period; of each the latest counts.
-    respondents: u64,
-    aware: u64,
+    pub respondents: u64,
+    pub aware: u64,
     #[schema(required = true)]
-    rate: Option<f64>,
+    pub rate: Option<f64>,
     /// The ends of the 95 % interval for the share of all households.
     #[schema(required = true)]
-    low: Option<f64>,
+    pub low: Option<f64>,
     #[schema(required = true)]
-    high: Option<f64>,
+    pub high: Option<f64>,
+}
+
+impl AwarenessView {
+    pub(super) fn of(community: &str, span: Span, figure: Awareness) -> Self {
+        Self {
+            definitions: DEFINITIONS,
+            community: community.to_owned(),
+            from: span.from,
+            to: span.to,
+            population: figure.population,
+            claimed: AnswersView::of(figure.claimed, figure.population),
+            tested: AnswersView::of(figure.tested, figure.population),
+            refused: figure.refused,
+            absent: figure.absent,
+        }
+    }
 }
 
 impl AnswersView {
@@ -192,15 +209,5 @@ pub(super) async fn awareness(
     let today = today(community.zone, app.clock.now());
     let span = query.span(today)?;
     let figure = app.store.read(move |connection| visits::figure(connection, &community, span, today)).await?;
-    Ok(Json(AwarenessView {
-        definitions: DEFINITIONS,
-        community: id,
-        from: span.from,
-        to: span.to,
-        population: figure.population,
-        claimed: AnswersView::of(figure.claimed, figure.population),
-        tested: AnswersView::of(figure.tested, figure.population),
-        refused: figure.refused,
-        absent: figure.absent,
-    }))
+    Ok(Json(AwarenessView::of(&id, span, figure)))
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod figures;
+mod awareness;
 mod fleet;
 mod sign_in;
 mod visits;

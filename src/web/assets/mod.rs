@@ -25,6 +25,7 @@ struct Asset {
 const STYLE: &[&str] = &[
     include_str!("base.css"),
     chart::STYLE,
+    include_str!("doorstep.css"),
     include_str!("figures.css"),
     include_str!("projectors.css"),
     include_str!("sites.css"),

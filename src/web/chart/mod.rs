@@ -9,6 +9,7 @@
 
 mod bars;
 mod hours;
+mod interval;
 mod trend;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use maud::{Markup, html};
 
 pub(super) use bars::{Bar, Bars, Fill, Part};
 pub(super) use hours::{Hours, HoursWords, Opening};
+pub(super) use interval::Interval;
 pub(super) use trend::{Form, Mark, Period, Target, Trend};
 
 /// The rules that the charts' classes need.

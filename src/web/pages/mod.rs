@@ -10,11 +10,14 @@ mod alarms;
 mod attention;
 mod community;
 mod definitions;
+mod awareness;
+mod doorstep;
 mod fields;
 mod figure;
 mod fleet;
 mod form;
 mod frame;
+mod imports;
 mod overview;
 mod projectors;
 mod sign_in;
@@ -24,6 +27,7 @@ mod table;
 mod visitor;
 mod visits;
 mod words;
+mod visits_import;
 
 use std::sync::Arc;
 
@@ -71,6 +75,12 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/sites/{id}/schedule", get(sites::schedule::show).post(sites::schedule::save))
         .route("/visits", get(visits::choose))
         .route("/communities/{id}/visits", get(visits::show).post(visits::record))
+        .route("/communities/{id}/visits/import", get(visits_import::show).post(visits_import::import).layer(import()))
+        .route("/communities/{id}/visits/check", post(visits_import::check).layer(import()))
+        .route("/communities/{id}/awareness", get(awareness::show))
+        .route("/communities/{id}/doorstep", get(doorstep::show))
+        .route("/communities/{id}/doorstep.csv", get(doorstep::csv))
+        .route("/communities/{id}/doorstep.xlsx", get(doorstep::xlsx))
         .route("/alarms", get(alarms::show))
         .route("/alarms/{id}/acknowledge", post(alarms::see_to))
         .route("/fleet", get(fleet::show))

@@ -103,6 +103,7 @@ async fn shown(
     };
     let body = html! {
         (body)
+        @if may_record { p { a href={ "/communities/" (id) "/visits/import" } { (lang.t("从 CSV 或 Excel 导入", "Import from CSV or Excel")) } } }
         p { a href={ "/communities/" (id) "/awareness" } { (lang.t("知晓率、未走访的楼栋和入户名单", "Awareness, buildings not visited, and the doorstep list")) } }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

@@ -95,15 +95,21 @@ impl Browser {
 
     /// Sends a form that holds a file, with the token of its session.
     pub(crate) async fn upload(&self, from: &str, path: &str, fields: &[(&str, &str)]) -> Shown {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        self.upload_bytes(from, path, &fields).await
+    }
+
+    /// The same with files that are no text.
+    pub(crate) async fn upload_bytes(&self, from: &str, path: &str, fields: &[(&str, &[u8])]) -> Shown {
         const BOUNDARY: &str = "----fenlei-test";
         let csrf = csrf(&self.see(from).await);
-        let mut body = String::new();
-        for (name, value) in [("csrf", csrf.as_str())].iter().chain(fields) {
+        let mut body = Vec::new();
+        for (name, value) in [("csrf", csrf.as_bytes())].iter().chain(fields) {
             let file = if *name == "file" { "; filename=\"file.csv\"" } else { "" };
-            body +=
-                &format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n{value}\r\n");
+            let head = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+            body.extend([head.as_bytes(), value, b"\r\n"].concat());
         }
-        body += &format!("--{BOUNDARY}--\r\n");
+        body.extend(format!("--{BOUNDARY}--\r\n").as_bytes());
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let request = self.request(Method::POST, path).header("content-type", kind).body(body);
         Shown::of(request.send().await.unwrap()).await

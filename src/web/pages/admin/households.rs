@@ -6,29 +6,26 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::domain::roster::HouseholdRow;
-use crate::domain::rows::{BadRow, Rows};
-use crate::rows::households;
-use crate::sheets::is_workbook;
+use crate::rows::households::{from_csv, from_xlsx};
 use crate::store::audit;
-use crate::store::roster::{self, ImportError, Imported};
+use crate::store::roster::{self, Imported};
 use crate::web::App;
 use crate::web::access::ADMINS;
 use crate::web::households::{HouseholdView, HouseholdsQuery, erase_household, list_households};
-use crate::web::pages::form::{Sent, Upload, form, upload_form};
+use crate::web::pages::form::{Sent, Upload, form};
 use crate::web::pages::frame::{Page, Section, see_other};
+use crate::web::pages::imports::{Reader, confirm_form, confirmed, file_form, mistakes, tried};
 use crate::web::pages::visitor::Visitor;
 use crate::web::problem::Problem;
 
 /// Rows shown of an import, as an example of how it was read.
 const EXAMPLES: usize = 10;
-/// Mistakes shown of an import: whoever mended these sends it again.
-const MISTAKES: usize = 100;
+
+const READER: Reader<HouseholdRow> = Reader { csv: from_csv, xlsx: from_xlsx };
 
 #[derive(Deserialize)]
 pub(in crate::web::pages) struct Asked {
@@ -67,11 +64,7 @@ pub(in crate::web::pages) async fn show(
         h2 { (lang.t("导入", "Import")) }
         p { (lang.t("CSV(UTF-8)或 Excel 文件,第一行是列名:", "A CSV file (UTF-8) or Excel file whose first row names the columns: ")) code { "household,building,enrolled_from,enrolled_until,cards" } }
         p.note { (lang.t("一行是一户的全部:没写的卡以后不再认得。多张卡用分号隔开。先检查,没有错误才能导入。", "A row is the whole household: a card it leaves out is known no longer. Cards are split by a semicolon. The file is checked first.")) }
-        (upload_form(&visitor, "/admin/households/check", &html! {
-            input type="hidden" name="community" value=(community);
-            div.field { label for="file" { (lang.t("文件", "File")) } input #file name="file" type="file" required accept=".csv,.xlsx,text/csv,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"; }
-            button type="submit" { (lang.t("检查文件", "Check the file")) }
-        }))
+        (file_form(&visitor, "/admin/households/check", &html! { input type="hidden" name="community" value=(community); }))
         h2 { (lang.t("名单", "Roster")) }
         p.note { (lang.t("您查看名单这件事已记入操作记录。", "That you looked at it is on record.")) }
         (table(&visitor, &community, &households))
@@ -83,7 +76,7 @@ pub(in crate::web::pages) async fn show(
 fn table(visitor: &Visitor, community: &str, households: &[HouseholdView]) -> Markup {
     let lang = visitor.lang;
     html! {
-        div.scroll tabindex="0" {
+        div.scroll {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("楼栋", "Building")) }
@@ -107,70 +100,33 @@ fn table(visitor: &Visitor, community: &str, households: &[HouseholdView]) -> Ma
     }
 }
 
-/// How an import would end, in a transaction that is never committed.
-enum Tried {
-    Would(Imported),
-    Bad(Vec<BadRow>),
-    Failed(Problem),
-}
-
-impl From<crate::store::StoreError> for Tried {
-    fn from(error: crate::store::StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-fn read(bytes: &[u8]) -> Rows<HouseholdRow> {
-    if is_workbook(bytes) { households::from_xlsx(bytes) } else { households::from_csv(bytes) }
-}
-
 pub(in crate::web::pages) async fn check(State(app): State<Arc<App>>, upload: Upload) -> Result<Response, Problem> {
     let visitor = &upload.visitor;
     visitor.access.may_see(ADMINS)?;
     let lang = visitor.lang;
     let community = upload.text("community").unwrap_or_default().to_owned();
     let (key, name) = visitor.access.community(&community).map(|one| (one.key, one.name.clone()))?;
-    let bytes = upload.bytes("file").unwrap_or_default().to_vec();
-    let content = STANDARD.encode(&bytes);
-    let rows = tokio::task::spawn_blocking(move || read(&bytes)).await;
-    let rows = rows.map_err(|_| Problem::bad_request("the file cannot be read"))?;
+    let file = upload.bytes("file").unwrap_or_default().to_vec();
+    let rows = READER.read(file.clone()).await?;
     let examples: Vec<_> = rows.readable.iter().take(EXAMPLES).map(|(_, row)| row.clone()).collect();
     let card_key = app.card_key.clone();
-    let tried = app.store.write(move |session| match roster::import_read(session.connection, key, rows, &card_key) {
-        Ok(would) => Err::<(), _>(Tried::Would(would)),
-        Err(ImportError::Rows(bad)) => Err(Tried::Bad(bad)),
-        Err(ImportError::Store(error)) => Err(error.into()),
-    });
-    let (would, bad) = match tried.await {
-        Err(Tried::Would(would)) => (Some(would), Vec::new()),
-        Err(Tried::Bad(bad)) => (None, bad),
-        Err(Tried::Failed(problem)) => return Err(problem),
-        Ok(()) => (None, Vec::new()),
-    };
+    let would = tried(&app, move |connection| roster::import_read(connection, key, rows, &card_key)).await?;
     let back = format!("/admin/households?community={community}");
     let body = html! {
-        @if let Some(would) = &would {
-            div.done role="status" { p {
-                (lang.t("文件没有错误:新住户 ", "The file is good. New households: ")) strong { (would.created) }
-                (lang.t(" 户,更新 ", ", changed: ")) strong { (would.updated) } (lang.t(" 户。还没有保存。", ". Nothing is stored yet."))
-            } }
-            (examples_table(visitor, &examples))
-            (upload_form(visitor, "/admin/households/import", &html! {
-                input type="hidden" name="community" value=(community);
-                input type="hidden" name="content" value=(content);
-                button type="submit" { (lang.t("导入", "Import it")) }
-            }))
-        } @else {
-            div.error role="alert" { p { (lang.t("没有保存。请修改下面这些行,再上传一次。", "Nothing was stored. Correct these rows and send the file again.")) } }
-            div.scroll tabindex="0" { table {
-                thead { tr { th scope="col" { (lang.t("行", "Row")) } th scope="col" { (lang.t("问题", "What is wrong")) } } }
-                tbody { @for one in bad.iter().take(MISTAKES) { tr { td { (one.row) } td lang="en" { (one.error) } } } }
-            } }
-            @if bad.len() > MISTAKES { p { (lang.t("还有更多:", "There are more: ")) (bad.len() - MISTAKES) } }
+        @match &would {
+            Ok(would) => {
+                div.done role="status" { p {
+                    (lang.t("文件没有错误:新住户 ", "The file is good. New households: ")) strong { (would.created) }
+                    (lang.t(" 户,更新 ", ", changed: ")) strong { (would.updated) } (lang.t(" 户。还没有保存。", ". Nothing is stored yet."))
+                } }
+                (examples_table(visitor, &examples))
+                (confirm_form(visitor, "/admin/households/import", &html! { input type="hidden" name="community" value=(community); }, &file))
+            }
+            Err(bad) => (mistakes(lang, bad)),
         }
         p { a href=(back) { (lang.t("返回", "Back")) } }
     };
-    let status = if would.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if would.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let title = format!("{} · {name}", lang.t("检查文件", "The file, checked"));
     Ok(Page::new(visitor, Section::Admin, title).status(status).show(&body))
 }
@@ -178,7 +134,7 @@ pub(in crate::web::pages) async fn check(State(app): State<Arc<App>>, upload: Up
 fn examples_table(visitor: &Visitor, examples: &[HouseholdRow]) -> Markup {
     let lang = visitor.lang;
     html! {
-        div.scroll tabindex="0" { table {
+        div.scroll { table {
             caption { (lang.t("前几行读出来是这样:", "The first rows, as they were read:")) }
             thead { tr {
                 th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("楼栋", "Building")) }
@@ -197,9 +153,7 @@ pub(in crate::web::pages) async fn import(State(app): State<Arc<App>>, upload: U
     visitor.access.may_see(ADMINS)?;
     let community = upload.text("community").unwrap_or_default().to_owned();
     let key = visitor.access.community(&community)?.key;
-    let unreadable = || Problem::bad_request("the file did not arrive whole: upload it again");
-    let bytes = STANDARD.decode(upload.bytes("content").unwrap_or_default()).map_err(|_| unreadable())?;
-    let rows = tokio::task::spawn_blocking(move || read(&bytes)).await.map_err(|_| unreadable())?;
+    let rows = READER.read(confirmed(&upload)?).await?;
     let (card_key, now) = (app.card_key.clone(), app.clock.now().timestamp_millis());
     let (who, id) = (visitor.access.caller.who.clone(), community.clone());
     let imported = app.store.write(move |session| {
