@@ -138,7 +138,7 @@ pub struct Project {
 }
 
 /// Over how long awareness is told where no project says since when, in days.
-const SURVEYED_DAYS: u64 = 365;
+pub const SURVEYED_DAYS: u64 = 365;
 
 /// One reading of all that is registered.
 #[derive(Clone, Debug, Default)]

@@ -3,8 +3,11 @@
 
 mod alarms;
 mod configure;
+mod courier;
 mod dispatch;
 mod follow;
+pub mod linkage;
+mod linkage_hooks;
 mod notices;
 mod vitals;
 
@@ -16,6 +19,7 @@ use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
 use crate::mqtt::Publisher;
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
+use crate::store::{linkage as feed, linkage_hooks as hooks};
 
 /// How far the online spans may be off after a crash.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -46,6 +50,8 @@ impl Jobs {
             alarms::look(store.clone(), publisher, clock.clone(), stop.clone()),
             vitals::MEASURED.run(store.clone(), stop.clone()),
             notices::run(store.clone(), clock.clone(), stop.clone()),
+            linkage::run(store.clone(), clock.clone(), stop.clone()),
+            linkage_hooks::run(store.clone(), clock.clone(), stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| states::alive(session.connection, now))
@@ -58,6 +64,8 @@ impl Jobs {
                         quarantine::forget_raw(session.connection, now)?;
                         commands::forget(session.connection, now)?;
                         alarm_notices::forget(session.connection, now)?;
+                        feed::forget(session.connection, now)?;
+                        hooks::forget(session.connection, now)?;
                         idempotency::forget(session.connection, now)
                     });
                     forget.await?;

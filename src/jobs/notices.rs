@@ -1,14 +1,10 @@
 //! Tells webhooks of alarms: each hook by itself and in order, again until it takes what it is told, so that one that is
 //! down delays no other.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use hyper::header::{HeaderName, HeaderValue};
 use serde_json::value::RawValue;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::courier::{self, ROUND, Teller};
 use crate::clock::SharedClock;
 use crate::domain::alarms::AlarmView;
 use crate::domain::notice_text::{Generic, Told, message};
@@ -19,58 +15,13 @@ use crate::store::alarm_notices::{self, Notice};
 use crate::store::{Store, StoreError};
 use crate::webhook::{Answer, Client, signature};
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Hooks that are told at once.
-const MAX_AT_ONCE: usize = 16;
-/// Notices that one generic hook is told between two looks: its bound is 20 a second.
-const ROUND: usize = 20;
-/// How long what is under way may take when the backend stops.
-const DRAIN: Duration = Duration::from_secs(5);
-
 /// Runs until `stop`.
 pub(super) async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
-    let told = Teller { store, clock, client: Client::new() };
-    let (mut telling, mut busy) = (JoinSet::new(), HashMap::new());
-    let mut timer = tokio::time::interval(LOOK_EVERY);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = timer.tick() => match told.due().await {
-                Ok(due) => {
-                    for hook in due {
-                        let number = hook.number;
-                        if busy.len() < MAX_AT_ONCE && !busy.values().any(|busy| *busy == number) {
-                            let told = told.clone();
-                            let task = telling.spawn(async move { told.tell(hook).await });
-                            busy.insert(task.id(), number);
-                        }
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "webhooks could not be looked for; it goes on"),
-            },
-            Some(ended) = telling.join_next_with_id() => match ended {
-                Ok((task, outcome)) => {
-                    busy.remove(&task);
-                    if let Err(error) = outcome {
-                        tracing::warn!(%error, "a notice could not be sent or settled; it will be");
-                    }
-                }
-                Err(error) => {
-                    busy.remove(&error.id());
-                    tracing::error!(%error, "telling a webhook ended badly");
-                }
-            },
-            () = stop.cancelled() => break,
-        }
-    }
-    let finish = async { while telling.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, finish).await.is_err() {
-        tracing::info!("a webhook was still being told: it is told again after the start");
-    }
+    courier::run(Notices { store, clock, client: Client::new() }, stop).await;
 }
 
 #[derive(Clone)]
-struct Teller {
+struct Notices {
     store: Store,
     clock: SharedClock,
     client: Client,
@@ -82,9 +33,11 @@ enum Outcome {
     Failed { status: String, retry_after: Option<i64> },
 }
 
-impl Teller {
-    fn now(&self) -> i64 {
-        self.clock.now().timestamp_millis()
+impl Teller for Notices {
+    type Hook = Hook;
+
+    fn number(hook: &Hook) -> i64 {
+        hook.number
     }
 
     async fn due(&self) -> Result<Vec<Hook>, StoreError> {
@@ -92,8 +45,7 @@ impl Teller {
         self.store.read(move |connection| alarm_hooks::due(connection, now)).await
     }
 
-    /// Tells a hook what waits for it, until it fails or has heard enough for now.
-    async fn tell(&self, mut hook: Hook) -> Result<(), StoreError> {
+    async fn tell(self, mut hook: Hook) -> Result<(), StoreError> {
         let robot = hook.asked.format.is_robot();
         let waiting = self.waiting(&hook, if robot { BUNDLED } else { ROUND }).await?;
         let mut waiting = waiting.as_slice();
@@ -109,6 +61,12 @@ impl Teller {
             waiting = rest;
         }
         Ok(())
+    }
+}
+
+impl Notices {
+    fn now(&self) -> i64 {
+        self.clock.now().timestamp_millis()
     }
 
     async fn waiting(&self, hook: &Hook, limit: usize) -> Result<Vec<Notice>, StoreError> {
@@ -144,7 +102,10 @@ impl Teller {
         let mut headers = Vec::new();
         match (asked.format, &asked.secret) {
             (Format::Dingtalk, Some(secret)) => url = signature::dingtalk(&url, secret, now),
-            (Format::Generic, secret) => headers = standard_headers(secret.as_deref(), id, now / 1000, &body),
+            (Format::Generic, secret) => {
+                let keys: Vec<_> = secret.as_deref().and_then(signature::standard_key).into_iter().collect();
+                headers = signature::standard_headers(&keys, id, now / 1000, &body);
+            }
             _ => {}
         }
         match self.client.post(&url, &headers, body).await {
@@ -193,21 +154,6 @@ fn told<'a>(registry: &'a Registry, notice: &Notice, alarm: &'a AlarmView) -> To
         device,
         zone: site.map_or(crate::domain::zone::DEFAULT_ZONE, |site| site.zone),
     }
-}
-
-/// The headers of Standard Webhooks; without a secret nothing is signed.
-fn standard_headers(secret: Option<&str>, id: &str, timestamp: i64, body: &[u8]) -> Vec<(HeaderName, HeaderValue)> {
-    let key = secret.and_then(signature::standard_key);
-    let signature = key.map(|key| signature::standard(&key, id, timestamp, body));
-    let texts = [
-        ("webhook-id", Some(id.to_owned())),
-        ("webhook-timestamp", Some(timestamp.to_string())),
-        ("webhook-signature", signature),
-    ];
-    let headers = texts
-        .into_iter()
-        .filter_map(|(name, text)| Some((HeaderName::from_static(name), HeaderValue::try_from(text?).ok()?)));
-    headers.collect()
 }
 
 fn judge(format: Format, answer: &Answer, now: i64) -> Outcome {

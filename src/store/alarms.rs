@@ -104,6 +104,15 @@ pub fn open_of(connection: &Connection, kind: Kind) -> Result<Vec<(i64, i64)>, S
     Ok(open.collect::<Result<_, _>>()?)
 }
 
+/// Each device that is silent, and since when.
+pub fn silent_since(connection: &Connection) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT device, raised FROM alarm WHERE kind = ?1 AND cleared IS NULL AND device IS NOT NULL ORDER BY device",
+    )?;
+    let silent = select.query_map([Kind::Silent.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(silent.collect::<Result<_, _>>()?)
+}
+
 /// An alarm as it stands.
 #[derive(Clone, Debug)]
 pub struct Alarm {

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_lid_told.sql"),
     include_str!("migrations/0010_accounts.sql"),
     include_str!("migrations/0011_vitals.sql"),
+    include_str!("migrations/0012_linkage.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.

@@ -23,6 +23,20 @@ pub fn counts(
     span: Span,
     now: DateTime<Utc>,
 ) -> Result<Counts, StoreError> {
+    let mut counts = deposits(connection, registry, community, span)?;
+    for site in registry.sites_of(&community.id) {
+        opportunities(connection, registry, site, span, now, &mut counts.opportunities)?;
+    }
+    Ok(counts)
+}
+
+/// What the figures are computed from that do not speak of opportunities: who took part, and what was brought.
+pub fn deposits(
+    connection: &Connection,
+    registry: &Registry,
+    community: &Community,
+    span: Span,
+) -> Result<Counts, StoreError> {
     let cards = card_counts::read(connection, community.key, span.first_day(), span.last_day())?;
     let mut counts = Counts {
         roster: roster::load(connection, community.key)?,
@@ -31,7 +45,6 @@ pub fn counts(
     };
     for site in registry.sites_of(&community.id) {
         counts.streams.extend(streams(connection, site, span)?);
-        opportunities(connection, registry, site, span, now, &mut counts.opportunities)?;
     }
     counts.streams.sort_by_key(|count| count.day);
     Ok(counts)

@@ -33,10 +33,14 @@ pub mod idempotency;
 pub mod intake;
 pub mod ledger;
 pub mod lids;
+pub mod linkage;
+pub mod linkage_hooks;
+
 pub mod matching;
 pub mod messages;
 pub mod notes;
 pub mod openings;
+pub mod pictures;
 pub mod quarantine;
 pub mod readers;
 pub mod registry;

@@ -47,6 +47,12 @@ pub fn record(
     Ok(rows.len())
 }
 
+/// The number of the last record; 0 before the first.
+pub fn last(connection: &Connection) -> Result<i64, StoreError> {
+    let mut select = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM visit")?;
+    Ok(select.query_row([], |row| row.get(0))?)
+}
+
 /// The first `limit` records after the one numbered `after`, in the order in which they were recorded, with their numbers.
 pub fn list(
     connection: &Connection,

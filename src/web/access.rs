@@ -26,6 +26,8 @@ pub(super) const READERS: &[Role] = &[Role::Admin, Role::Operator, Role::Organiz
 pub(super) const SCHEDULERS: &[Role] = &[Role::Admin, Role::Operator, Role::Scheduler];
 /// Who records what volunteers do.
 pub(super) const RECORDERS: &[Role] = &[Role::Admin, Role::Organization];
+/// Who reads what the linkage platform is told, and has webhooks told of it.
+pub(super) const LINKAGE: &[Role] = &[Role::Admin, Role::Linkage];
 /// Who reads sites and their schedules.
 pub(super) const SITE_READERS: &[Role] = &[Role::Admin, Role::Operator, Role::Organization, Role::Scheduler];
 

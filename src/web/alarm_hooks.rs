@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
-use url::Url;
 use utoipa::ToSchema;
 
 use super::App;
 use super::access::{Access, OPERATORS};
 use super::extract::{Id, Json, Query, rfc3339};
+use super::hook_url;
 use super::paging::{List, Page, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use crate::domain::alarms::Severity;
@@ -21,7 +21,6 @@ use crate::store::alarm_hooks::{self, Asked, Hook};
 use crate::store::{StoreError, audit};
 use crate::webhook::signature;
 
-const MAX_URL: usize = 2_000;
 const MAX_SECRET: usize = 200;
 
 /// A webhook that is told of alarms: when one is raised, and when it is over for good, an hour after it cleared.
@@ -49,14 +48,7 @@ pub(super) struct NewHook {
 impl NewHook {
     fn read(self, access: &Access) -> Result<Asked, Problem> {
         let invalid = |detail: &str| Err(Problem::bad_request(detail));
-        let url = Url::parse(&self.url).ok().filter(|url| {
-            let plain = url.username().is_empty() && url.password().is_none();
-            matches!(url.scheme(), "http" | "https") && url.host_str().is_some() && plain
-        });
-        let Some(mut url) = url.filter(|_| self.url.len() <= MAX_URL) else {
-            return invalid("`url` must be an http or https URL of at most 2000 bytes, without user and password");
-        };
-        url.set_fragment(None);
+        let url = hook_url::read(&self.url)?;
         match (self.format, &self.secret) {
             (_, None) => {}
             (Format::Generic, Some(secret)) if signature::standard_key(secret).is_some() => {}
@@ -80,7 +72,7 @@ impl NewHook {
             return invalid("`site` must name a site that this token sees");
         }
         Ok(Asked {
-            url: url.into(),
+            url,
             format: self.format,
             severity: self.severity.unwrap_or(Severity::Warning),
             community: self.community,
@@ -134,10 +126,9 @@ pub(super) struct DeliveryView {
 impl From<Hook> for HookView {
     fn from(hook: Hook) -> Self {
         let (asked, delivery) = (hook.asked, hook.delivery);
-        let origin = Url::parse(&asked.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
         Self {
             id: hook.id,
-            url: format!("{origin}/…"),
+            url: hook_url::shown(&asked.url),
             format: asked.format,
             severity: asked.severity,
             community: asked.community,

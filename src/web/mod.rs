@@ -19,10 +19,13 @@ mod events;
 mod explain;
 mod extract;
 mod figures;
+mod hook_url;
 mod households;
 mod language;
 mod layers;
 mod lids;
+mod linkage;
+mod linkage_hooks;
 mod messages;
 mod notes;
 mod once;
@@ -159,6 +162,13 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(alarms::acknowledge))
         .routes(routes!(alarm_hooks::list_alarm_webhooks, alarm_hooks::post_alarm_webhook))
         .routes(routes!(alarm_hooks::get_alarm_webhook, alarm_hooks::delete_alarm_webhook))
+        .routes(routes!(linkage::linkage_communities))
+        .routes(routes!(linkage::linkage_changes))
+        .routes(routes!(linkage_hooks::list_linkage_webhooks, linkage_hooks::post_linkage_webhook))
+        .routes(routes!(linkage_hooks::get_linkage_webhook, linkage_hooks::delete_linkage_webhook))
+        .routes(routes!(linkage_hooks::rotate_linkage_secret))
+        .routes(routes!(linkage_hooks::replay_linkage_webhook))
+        .routes(routes!(linkage_hooks::list_linkage_deliveries))
         .routes(routes!(messages::list_messages, messages::post_message))
         .routes(routes!(messages::get_message, messages::delete_message))
         .routes(routes!(displays::get_displays))

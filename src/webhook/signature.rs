@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::Sha256;
 
@@ -10,6 +11,13 @@ use sha2::Sha256;
 const PREFIX: &str = "whsec_";
 /// How many bytes it may have.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// A new secret of Standard Webhooks.
+pub fn new_secret() -> Result<String, getrandom::Error> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)?;
+    Ok(format!("{PREFIX}{}", STANDARD.encode(key)))
+}
 
 /// The key in a secret of Standard Webhooks: base64 of 24 to 64 bytes, with or without `whsec_` before it.
 pub fn standard_key(secret: &str) -> Option<Vec<u8>> {
@@ -22,6 +30,20 @@ pub fn standard_key(secret: &str) -> Option<Vec<u8>> {
 pub fn standard(key: &[u8], id: &str, timestamp: i64, body: &[u8]) -> String {
     let head = format!("{id}.{timestamp}.");
     format!("v1,{}", hmac(key, &[head.as_bytes(), body]))
+}
+
+/// The headers of Standard Webhooks: a signature by each key, and none without any.
+pub fn standard_headers(keys: &[Vec<u8>], id: &str, timestamp: i64, body: &[u8]) -> Vec<(HeaderName, HeaderValue)> {
+    let signatures: Vec<_> = keys.iter().map(|key| standard(key, id, timestamp, body)).collect();
+    let texts = [
+        ("webhook-id", Some(id.to_owned())),
+        ("webhook-timestamp", Some(timestamp.to_string())),
+        ("webhook-signature", (!signatures.is_empty()).then(|| signatures.join(" "))),
+    ];
+    let headers = texts
+        .into_iter()
+        .filter_map(|(name, text)| Some((HeaderName::from_static(name), HeaderValue::try_from(text?).ok()?)));
+    headers.collect()
 }
 
 /// The URL of a DingTalk robot, signed at `now` (Unix milliseconds): the HMAC-SHA-256 of time and secret, a line break

@@ -1,10 +1,11 @@
 //! What a board shows, as it may be published: of full weeks only, so that no day can be told from another.
 
-use chrono::{DateTime, Datelike, Days, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use crate::domain::awareness::Answers;
 use crate::domain::period::Span;
+use crate::domain::picture::{full_weeks, last_full_day, participation};
 use crate::domain::published::{self, Share};
 use crate::domain::registry::{Community, Registry};
 use crate::domain::zone::today;
@@ -47,16 +48,15 @@ pub(super) fn read(
     now: DateTime<Utc>,
 ) -> Result<Figures, StoreError> {
     let today = today(community.zone, now);
-    let monday = today - Days::new(u64::from(today.weekday().num_days_from_monday()));
-    let (first, last) = (monday - Days::new(7 * WEEKS), monday - Days::new(1));
-    let counts = figures::counts(connection, registry, community, Span { from: first, to: last }, now)?;
-    let weeks = (0..WEEKS).map(|week| {
-        let from = first + Days::new(7 * week);
-        let span = Span { from, to: from + Days::new(6) };
-        let figures = counts.participation(span, today);
-        Week { span, participation: published::share(figures.participating, figures.households) }
+    let mut spans = full_weeks(today, WEEKS);
+    spans.reverse();
+    let all = Span { from: spans.first().map_or(today, |span| span.from), to: today };
+    let counts = figures::deposits(connection, registry, community, all)?;
+    let weeks = spans.into_iter().map(|span| {
+        let participation = participation(&counts.participation(span, today));
+        Week { span, participation }
     });
-    let span = registry.surveyed(&community.id, last);
+    let span = registry.surveyed(&community.id, last_full_day(today));
     let awareness = visits::figure(connection, community, span, today)?;
     let share = |answers: Answers| published::share(answers.aware, answers.respondents);
     Ok(Figures {

@@ -38,7 +38,7 @@ async fn each_role_may_do_its_own() {
     let hours = || Some(json!({"valid_from": "2027-01-01", "weekly": []}));
     let rows = || Some(json!([]));
     // admin, operator, organization, scheduler, linkage
-    let table: [Row; 26] = [
+    let table: [Row; 33] = [
         (Method::GET, "organizations", None, [200, 200, 200, 404, 404]),
         (Method::GET, "communities/garden", None, [200, 200, 200, 404, 404]),
         (Method::GET, "communities/garden/participation", None, [200, 200, 200, 404, 404]),
@@ -70,6 +70,13 @@ async fn each_role_may_do_its_own() {
         (Method::POST, "devices/bin-1/secret", Some(json!({})), [200, 200, 403, 404, 404]),
         (Method::POST, "quarantine/1/retry", None, [404, 404, 404, 404, 404]),
         (Method::GET, "devices/no-such", None, [404, 404, 404, 404, 404]),
+        (Method::GET, "linkage/communities", None, [200, 404, 404, 404, 200]),
+        (Method::GET, "linkage/changes", None, [200, 404, 404, 404, 200]),
+        (Method::GET, "linkage/webhooks", None, [200, 404, 404, 404, 200]),
+        (Method::POST, "linkage/webhooks", Some(json!({"url": "https://linkage.example/"})), [201, 404, 404, 404, 201]),
+        (Method::POST, "linkage/webhooks/no-such/secret", None, [404, 404, 404, 404, 404]),
+        (Method::POST, "linkage/webhooks/no-such/replay", Some(json!({})), [404, 404, 404, 404, 404]),
+        (Method::GET, "linkage/webhooks/no-such/deliveries", None, [404, 404, 404, 404, 404]),
     ];
     let roles = [Role::Admin, Role::Operator, Role::Organization, Role::Scheduler, Role::Linkage];
     for (place, role) in roles.into_iter().enumerate() {

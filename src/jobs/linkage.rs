@@ -1,0 +1,85 @@
+//! Publishes what the linkage platform is told: looks at every community whenever something it depends on may have changed,
+//! and writes down what is told anew. What is published is read from what was written, and computed nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::store::linkage::{gone, publish, publish_gone};
+use crate::store::{Store, StoreError, alarms, ledger, pictures, visits};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// It rests so many times as long as it worked: however many communities there are and however much comes in, it takes no
+/// more than a small part of one core.
+const REST: u32 = 10;
+/// Local midnights lie on quarters of an hour, in every zone.
+const CALENDAR_SECONDS: i64 = 15 * 60;
+
+/// What pictures depend on, as far as it is cheap to say. Where none of it has changed no picture has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    registry: i64,
+    ledger: i64,
+    visits: i64,
+    /// When the alarms of silent devices were raised.
+    silent: Vec<(i64, i64)>,
+    calendar: i64,
+}
+
+/// Runs until `stop`.
+pub(super) async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
+    let mut seen = None;
+    loop {
+        let began = Instant::now();
+        if let Err(error) = look_again(&store, clock.now(), &mut seen).await {
+            tracing::warn!(%error, "the linkage feed could not be brought up to date; it will be");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * REST)) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn look_again(store: &Store, now: DateTime<Utc>, seen: &mut Option<Stamp>) -> Result<(), StoreError> {
+    let registry = store.registry().revision;
+    let stamp = store.read(move |connection| stamp(connection, registry, now)).await?;
+    if seen.as_ref() != Some(&stamp) {
+        look(store, now).await?;
+        *seen = Some(stamp);
+    }
+    Ok(())
+}
+
+fn stamp(connection: &Connection, registry: i64, now: DateTime<Utc>) -> Result<Stamp, StoreError> {
+    Ok(Stamp {
+        registry,
+        ledger: ledger::last_row(connection)?,
+        visits: visits::last(connection)?,
+        silent: alarms::silent_since(connection)?,
+        calendar: now.timestamp().div_euclid(CALENDAR_SECONDS),
+    })
+}
+
+/// Looks at every community, and publishes what is new. How many revisions that takes.
+pub async fn look(store: &Store, now: DateTime<Utc>) -> Result<usize, StoreError> {
+    let (registry, at) = (store.registry(), now.timestamp_millis());
+    let mut published = 0;
+    for community in registry.communities.values().cloned() {
+        let read = Arc::clone(&registry);
+        let look = store.read(move |connection| pictures::look(connection, &read, &community, now)).await?;
+        if look.is_new() {
+            published += usize::from(store.write(move |session| publish(session.connection, &look, at)).await?);
+        }
+    }
+    for community in store.read(move |connection| gone(connection, &registry)).await? {
+        store.write(move |session| publish_gone(session.connection, &community, at)).await?;
+        published += 1;
+    }
+    Ok(published)
+}
