@@ -350,7 +350,7 @@ mod tests {
         let mut hours = [TimingCounts::default(); 24];
         hours[6].off_hours = 6;
         hours[8].off_hours = 6;
-        hours[20].off_hours = 11;
+        hours[20].off_hours = 10;
         let found = cluster(&hours).unwrap();
         assert_eq!((found.from.as_str(), found.to.as_str(), found.share.part), ("06:00", "09:00", Some(10)));
         hours[20].off_hours = 4;

@@ -5,5 +5,5 @@ mod delivery;
 mod formats;
 mod hooks;
 mod life;
-mod receiver;
+pub(crate) mod receiver;
 mod world;

@@ -13,6 +13,7 @@ mod credentials;
 mod demo;
 mod intake;
 mod lids;
+mod linkage;
 mod mosquitto;
 mod mqtt;
 mod pages;

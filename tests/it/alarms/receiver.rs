@@ -22,6 +22,8 @@ pub(crate) struct Posted {
     pub path: String,
     pub headers: HeaderMap,
     pub body: String,
+    /// What was answered.
+    pub status: u16,
 }
 
 impl Posted {
@@ -53,7 +55,7 @@ pub(crate) const BROKEN: Reply = Reply { status: 503, retry_after: None, body: "
 
 struct Shared {
     posted: Mutex<Vec<Posted>>,
-    reply: Mutex<Reply>,
+    reply: Mutex<Box<dyn FnMut() -> Reply + Send>>,
 }
 
 pub(crate) struct Receiver {
@@ -71,7 +73,7 @@ impl Receiver {
 
     /// One that nobody can connect to yet.
     pub fn down() -> Self {
-        let shared = Arc::new(Shared { posted: Mutex::default(), reply: Mutex::new(OK) });
+        let shared = Arc::new(Shared { posted: Mutex::default(), reply: Mutex::new(Box::new(|| OK)) });
         Self { port: free_port(), shared, running: None }
     }
 
@@ -89,7 +91,12 @@ impl Receiver {
     }
 
     pub fn reply(&self, reply: Reply) {
-        *self.shared.reply.lock().unwrap() = reply;
+        self.replies(move || reply.clone());
+    }
+
+    /// Each post is answered as this says.
+    pub fn replies(&self, reply: impl FnMut() -> Reply + Send + 'static) {
+        *self.shared.reply.lock().unwrap() = Box::new(reply);
     }
 
     /// All that came so far.
@@ -112,8 +119,8 @@ impl Receiver {
 
 async fn take(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
     let (path, body) = (uri.to_string(), String::from_utf8(body.to_vec()).unwrap());
-    shared.posted.lock().unwrap().push(Posted { path, headers, body });
-    let reply = shared.reply.lock().unwrap().clone();
+    let reply = (shared.reply.lock().unwrap())();
+    shared.posted.lock().unwrap().push(Posted { path, headers, body, status: reply.status });
     let headers = reply.retry_after.map(|value| [("retry-after", value)]);
     (StatusCode::from_u16(reply.status).unwrap(), headers.unwrap_or([("x-none", "")]), reply.body)
 }

@@ -59,9 +59,28 @@ impl Api {
     }
 
     pub(crate) async fn ready(mqtt: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&Options::at(folder.path().join("fenlei.db"))).unwrap();
         let clock = Arc::new(SteppedClock::at(instant("2026-11-23T12:00:00+08:00")));
+        Self::serve(tempfile::tempdir().unwrap(), clock, None, mqtt).await
+    }
+
+    /// The same store and clock under a new server, as after a restart of the program. Nobody else may hold the store.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { clock, store, admin, stop, serving, folder, .. } = self;
+        drop(stop);
+        serving.await.unwrap().unwrap();
+        drop(store);
+        Self::serve(folder, clock, Some(admin), true).await
+    }
+
+    async fn serve(folder: TempDir, clock: Arc<SteppedClock>, admin: Option<String>, mqtt: bool) -> Self {
+        let options = Options::at(folder.path().join("fenlei.db"));
+        // One that was there before must be gone first: a backend is one process.
+        let store = loop {
+            match Store::open(&options) {
+                Err(StoreError::InUse(_)) => tokio::task::yield_now().await,
+                opened => break opened.unwrap(),
+            }
+        };
         let key = CardKey::new([7; 32]);
         let changed: Arc<Mutex<Vec<(Sender, bool)>>> = Arc::default();
         let noted = Arc::clone(&changed);
@@ -77,7 +96,10 @@ impl Api {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let serving = tokio::spawn(web::serve(listener, web::router(app), stop.clone()));
-        let admin = token(&store, None, &[Role::Admin]).await;
+        let admin = match admin {
+            Some(admin) => admin,
+            None => token(&store, None, &[Role::Admin]).await,
+        };
         let client = Client::builder().no_proxy().build().unwrap();
         Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, folder }
     }
