@@ -70,8 +70,8 @@ fn stamp(connection: &Connection, registry: i64, now: DateTime<Utc>) -> Result<S
 pub async fn look(store: &Store, now: DateTime<Utc>) -> Result<usize, StoreError> {
     let (registry, at) = (store.registry(), now.timestamp_millis());
     let mut published = 0;
-    for community in registry.communities.values().cloned() {
-        let read = Arc::clone(&registry);
+    for community in registry.communities.values() {
+        let (read, community) = (Arc::clone(&registry), community.clone());
         let look = store.read(move |connection| pictures::look(connection, &read, &community, now)).await?;
         if look.is_new() {
             published += usize::from(store.write(move |session| publish(session.connection, &look, at)).await?);

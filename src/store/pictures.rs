@@ -11,8 +11,8 @@ use crate::domain::alarms::Kind;
 use crate::domain::needs::{Need, SILENT_MS, Seen, Silent, cluster, needs};
 use crate::domain::period::{Period, Span};
 use crate::domain::picture::{
-    Baseline, Knowing, Party, Picture, Progress, Taking, WEEKS, baseline_span, full_months, full_weeks, mean, met,
-    month, rate, last_full_day, surveyed_before, told_span, trend, week,
+    Baseline, Knowing, Party, Picture, Progress, Taking, WEEKS, baseline_span, full_months, full_weeks, last_full_day,
+    mean, met, month, rate, surveyed_before, told_span, trend, week,
 };
 use crate::domain::registry::{Community, Organization, Project, Registry};
 use crate::domain::statistics::TimingCounts;

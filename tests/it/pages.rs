@@ -1,8 +1,8 @@
 //! The pages as a browser without a script sees them.
 
 mod admin;
-mod figures;
 mod awareness;
+mod figures;
 mod fleet;
 mod sign_in;
 mod visits;

@@ -213,7 +213,7 @@ fn trend_part(lang: Language, trend: &[AwarenessView], target: Option<f64>) -> M
         } @else {
             (chart("trend-claimed", lang.t("自己说知道的比例,逐月", "As claimed, by month"), |one| &one.claimed))
             (chart("trend-tested", lang.t("当场分对的比例,逐月", "As tested, by month"), |one| &one.tested))
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { (lang.t("每个月单独计算", "Each month by itself")) }
                 thead {
                     tr {
@@ -258,7 +258,7 @@ fn buildings_part(lang: Language, span: Span, buildings: &[Building]) -> Markup 
             p { (lang.t("还没有登记住户。", "No households are enrolled yet.")) }
         } @else {
             p { (lang.span(span)) (lang.t(":没有走访过的楼栋 ", ": buildings that nobody went to: ")) strong { (without) } " / " (sorted.len()) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { (lang.t("各楼栋走访户数", "Households visited, by building")) }
                 thead { tr {
                     th scope="col" { (lang.t("楼栋", "Building")) } th.num scope="col" { (lang.t("走访过", "Visited")) }

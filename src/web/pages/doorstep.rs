@@ -122,7 +122,7 @@ fn list(lang: Language, id: &str, which: Which, span: Span, households: &[Househ
                 a href=(file("csv")) { (lang.t("导出 CSV", "Export as CSV")) } " · " a href=(file("xlsx")) { (lang.t("导出 Excel", "Export as Excel")) }
                 span.note { (lang.t("(导出也会记录)", " (this is on record too)")) }
             }
-            div.scroll { table.doorstep {
+            div.scroll tabindex="0" { table.doorstep {
                 caption { (lang.t("要上门的住户", "Households to go and see")) }
                 thead { tr {
                     th scope="col" { (lang.t("楼栋", "Building")) } th scope="col" { (lang.t("住户", "Household")) }

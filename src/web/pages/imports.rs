@@ -109,7 +109,7 @@ pub(super) fn mistakes(lang: Language, bad: &[BadRow]) -> Markup {
         div.error role="alert" {
             p { (lang.t("没有保存。请修改下面这些行,再上传一次。", "Nothing was stored. Correct these rows and send the file again.")) }
         }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (lang.t("有问题的行", "Rows to correct")) }
             thead { tr { th scope="col" { (lang.t("行", "Row")) } th scope="col" { (lang.t("问题", "What is wrong")) } } }
             tbody { @for one in bad.iter().take(MISTAKES) { tr {

@@ -8,9 +8,9 @@ mod account;
 mod admin;
 mod alarms;
 mod attention;
+mod awareness;
 mod community;
 mod definitions;
-mod awareness;
 mod doorstep;
 mod fields;
 mod figure;
@@ -26,8 +26,8 @@ mod standing;
 mod table;
 mod visitor;
 mod visits;
-mod words;
 mod visits_import;
+mod words;
 
 use std::sync::Arc;
 

@@ -51,7 +51,7 @@ pub(super) async fn show(visitor: Visitor, Id(id): Id, Query(done): Query<Done>)
         }
         p { (lang.t("CSV(UTF-8)或 Excel 文件,第一行是列名。先检查,没有错误才会保存。", "A CSV file (UTF-8) or an Excel file whose first row names the columns. It is checked first, and stored only if nothing is wrong.")) }
         (file_form(&visitor, &format!("/communities/{id}/visits/check"), &html! {}))
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (lang.t("列", "Columns")) }
             thead { tr { th scope="col" { (lang.t("列名", "Name")) } th scope="col" { (lang.t("内容", "What stands in it")) } } }
             tbody {
@@ -112,7 +112,7 @@ fn table(lang: Language, visits: &[Visit]) -> Markup {
         None => "—",
     };
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (lang.t("前几行读出来是这样:", "The first rows, as they were read:")) }
             thead { tr {
                 th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("日期", "Date")) }

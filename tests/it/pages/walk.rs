@@ -72,7 +72,7 @@ impl World {
         assert_eq!(api.post("sites/quay/openings", opening).await.status, StatusCode::CREATED);
         account(&api, "southerner", Some("south"), &[Role::Organization]).await;
         let text = api.token(Some("south"), &[Role::Organization]).await;
-        let listed = api.store.read(|connection| fenlei::store::tokens::list(connection)).await.unwrap();
+        let listed = api.store.read(fenlei::store::tokens::list).await.unwrap();
         let token = listed.into_iter().find(|token| token.organization.as_deref() == Some("south")).unwrap().id;
         assert!(!text.is_empty());
         Self { api, message, token }
@@ -188,9 +188,9 @@ async fn others(api: &Api) -> Value {
     ] {
         all.push(api.get(path).await.body);
     }
-    let accounts = api.store.read(|connection| fenlei::store::accounts::list(connection)).await.unwrap();
+    let accounts = api.store.read(fenlei::store::accounts::list).await.unwrap();
     let southerner = accounts.into_iter().find(|account| account.name == "southerner").unwrap();
-    let tokens = api.store.read(|connection| fenlei::store::tokens::list(connection)).await.unwrap();
+    let tokens = api.store.read(fenlei::store::tokens::list).await.unwrap();
     let token = tokens.into_iter().find(|token| token.organization.as_deref() == Some("south")).unwrap();
     all.push(json!([format!("{southerner:?}"), token.revoked]));
     Value::Array(all)

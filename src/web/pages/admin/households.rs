@@ -76,7 +76,7 @@ pub(in crate::web::pages) async fn show(
 fn table(visitor: &Visitor, community: &str, households: &[HouseholdView]) -> Markup {
     let lang = visitor.lang;
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr {
                     th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("楼栋", "Building")) }
@@ -134,7 +134,7 @@ pub(in crate::web::pages) async fn check(State(app): State<Arc<App>>, upload: Up
 fn examples_table(visitor: &Visitor, examples: &[HouseholdRow]) -> Markup {
     let lang = visitor.lang;
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (lang.t("前几行读出来是这样:", "The first rows, as they were read:")) }
             thead { tr {
                 th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("楼栋", "Building")) }

@@ -201,7 +201,7 @@ fn began(lang: Language, start: &str) -> String {
 }
 
 fn length(lang: Language, seconds: u32) -> String {
-    if seconds % 60 == 0 {
+    if seconds.is_multiple_of(60) {
         format!("{} {}", seconds / 60, lang.t("分钟", "min"))
     } else {
         format!("{seconds} {}", lang.t("秒", "s"))

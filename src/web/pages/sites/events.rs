@@ -16,7 +16,7 @@ pub(super) fn section(visitor: &Visitor, zone: Tz, events: &[EventView]) -> Mark
         h2 { (lang.t("最近的动静", "What just happened")) }
         @if events.is_empty() { p { (lang.t("还没有收到数据。", "Nothing has come in yet.")) } }
         @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { (lang.t("时间", "Time")) } th scope="col" { (lang.t("设备", "Device")) } th scope="col" { (lang.t("事件", "Event")) } } }
                 tbody { @for event in events { tr {
                     td { (lang.moment(&event.time, zone)) }

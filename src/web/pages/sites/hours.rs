@@ -136,7 +136,7 @@ fn picture(lang: Language, site: &Site, on: NaiveDate, week: &[[u64; 24]; 7], pr
 
 fn table(lang: Language, week: &[[u64; 24]; 7]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { (lang.t("投放次数", "Deposits")) }
             thead { tr { th scope="col" { (lang.t("钟点", "Hour")) } @for day in 0..7 { th.num scope="col" { (lang.weekday(day)) } } } }
             tbody { @for hour in 0..24_usize { tr {
@@ -150,18 +150,20 @@ fn table(lang: Language, week: &[[u64; 24]; 7]) -> Markup {
 /// Both sides of the what-if, and the way to make it so.
 fn result(visitor: &Visitor, site: &Site, answer: &WhatIf, draft: &Draft) -> Markup {
     let lang = visitor.lang;
-    let rows: [(&str, fn(&TimingView) -> (u64, Option<f64>)); 3] = [
-        (lang.t("开放时段内", "in the hours"), |one| (one.in_window, one.shares.in_window)),
-        (lang.t("误时投放", "late"), |one| (one.makeup, one.shares.makeup)),
-        (lang.t("非开放时段", "out of hours"), |one| (one.off_hours, one.shares.off_hours)),
-    ];
+    let counts = |one: &TimingView| {
+        let shares = &one.shares;
+        [(one.in_window, shares.in_window), (one.makeup, shares.makeup), (one.off_hours, shares.off_hours)]
+    };
+    let words =
+        [lang.t("开放时段内", "in the hours"), lang.t("误时投放", "late"), lang.t("非开放时段", "out of hours")];
+    let both = counts(&answer.actual).into_iter().zip(counts(&answer.proposed));
     let cell = |(count, share): (u64, Option<f64>)| html! { td.num { strong { (lang.percent(share)) } br; span.meta { (count) } } };
     html! {
-        div.scroll { table #what-if-result {
+        div.scroll tabindex="0" { table #what-if-result {
             caption { (lang.t("试算结果", "What it would have been")) }
             thead { tr { th scope="col" { (lang.t("投放", "Deposits")) } th.num scope="col" { (lang.t("实际", "as it was")) } th.num scope="col" { (lang.t("设想", "as it would be")) } } }
             tbody {
-                @for (words, of) in rows { tr { th scope="row" { (words) } (cell(of(&answer.actual))) (cell(of(&answer.proposed))) } }
+                @for (words, (actual, proposed)) in words.iter().zip(both) { tr { th scope="row" { (words) } (cell(actual)) (cell(proposed)) } }
                 tr { th scope="row" { (lang.t("合计", "in all")) } td.num { (answer.actual.deposits) } td.num { (answer.proposed.deposits) } }
             }
         } }

@@ -67,7 +67,7 @@ pub(super) fn section(visitor: &Visitor, id: &str, zone: Tz, now: &str, past: &[
         @if !past.is_empty() {
             details {
                 summary { (lang.t("最近的临时开放", "Past openings")) }
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr { th scope="col" { (lang.t("开始", "From")) } th scope="col" { (lang.t("结束", "Until")) } th scope="col" { (lang.t("原因", "Reason")) } } }
                     tbody { @for opening in past { tr { td { (lang.moment(&opening.from, zone)) } td { (lang.moment(&opening.until, zone)) } td { bdi { (opening.reason) } } } } }
                 } }

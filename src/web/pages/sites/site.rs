@@ -106,7 +106,7 @@ async fn standing(app: &Arc<App>, visitor: &Visitor, site: &Site) -> Result<Mark
         h2 { (lang.t("设备", "Devices")) }
         @if devices.is_empty() { p { (lang.t("这个箱房还没有设备。", "This site has no devices yet.")) } }
         @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr {
                     th scope="col" { (lang.t("设备", "Device")) } th scope="col" { (lang.t("状态", "State")) }
                     th scope="col" { (lang.t("投放口", "Lid")) } th scope="col" { (lang.t("满溢度", "Fill level")) }
