@@ -10,7 +10,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::fields::{Field, Input, Wrong, fields, summary};
+use super::fields::{Field, Input, Wrong, fields};
 use super::frame::{Page, Section};
 use super::visitor::Visitor;
 use crate::domain::period::{Period, Span, SpanError, parse_date};
@@ -72,6 +72,13 @@ impl Asked {
         }
     }
 
+    /// What is wrong with the days, with a link to the field.
+    pub(super) fn told(wrong: Option<&Wrong>) -> Markup {
+        html! {
+            @if let Some((field, words)) = wrong { div.error role="alert" { p { a href={ "#" (field) } { (words) } } } }
+        }
+    }
+
     /// The fields with which the days are asked for.
     pub(super) fn fields(lang: Language, span: Span, wrong: Option<&Wrong>) -> Markup {
         let (from, to) = (span.from.to_string(), span.to.to_string());
@@ -108,7 +115,7 @@ pub(super) async fn show(
     let target = target(&visitor.access.registry, &id, span.to);
     let days = format!("from={}&to={}", span.from, span.to);
     let body = html! {
-        (summary(lang, wrong.as_ref()))
+        (Asked::told(wrong.as_ref()))
         form.row method="get" {
             (Asked::fields(lang, span, wrong.as_ref()))
             button.secondary type="submit" { (lang.t("查看", "Show")) }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::awareness::{Asked as Days, natural};
-use super::fields::{Field, Input, fields, summary};
+use super::fields::{Field, Input, fields};
 use super::frame::{Page, Section};
 use super::visitor::Visitor;
 use crate::domain::period::Span;
@@ -23,6 +23,9 @@ use crate::web::extract::{self, Date, Id};
 use crate::web::households::{HouseholdView, HouseholdsQuery, list_households};
 use crate::web::language::Language;
 use crate::web::problem::Problem;
+
+/// Households on a page; the files hold all of them.
+const ON_A_PAGE: usize = 500;
 
 /// Whom the list is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub(super) struct Asked {
     which: String,
     from: String,
     to: String,
+    /// From 1.
+    page: usize,
 }
 
 impl Asked {
@@ -92,7 +97,7 @@ pub(super) async fn show(
     let value = asked.which().map_or("", Which::as_str);
     let which = [Field::new("which", lang.t("名单", "Which households"), Input::Select { value, options })];
     let body = html! {
-        (summary(lang, wrong.as_ref()))
+        (Days::told(wrong.as_ref()))
         div.warn { p { (lang.t(
             "名单涉及住户隐私:谁在什么时候查看、导出过,都记入操作记录。只用于上门宣传,请勿张贴或转发。",
             "This list concerns single households: who looks at it or exports it, and when, is on record. It is for visits at the door only: do not post it or pass it on.",
@@ -102,7 +107,7 @@ pub(super) async fn show(
             (Days::fields(lang, span, wrong.as_ref()))
             button type="submit" { (lang.t("查看名单", "Show the list")) }
         }
-        @if let Some((which, households)) = &listed { (list(lang, &id, *which, span, households)) }
+        @if let Some((which, households)) = &listed { (list(lang, &id, *which, span, households, asked.page.max(1))) }
         p.no-print { a href={ "/communities/" (id) "/awareness?from=" (span.from) "&to=" (span.to) } { (lang.t("返回知晓率", "Back to awareness")) } }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -110,10 +115,11 @@ pub(super) async fn show(
     Ok(Page::new(&visitor, Section::Visits, title).status(status).show(&body))
 }
 
-fn list(lang: Language, id: &str, which: Which, span: Span, households: &[HouseholdView]) -> Markup {
-    let file = |kind: &str| {
-        format!("/communities/{id}/doorstep.{kind}?which={}&from={}&to={}", which.as_str(), span.from, span.to)
-    };
+fn list(lang: Language, id: &str, which: Which, span: Span, households: &[HouseholdView], page: usize) -> Markup {
+    let query = format!("which={}&from={}&to={}", which.as_str(), span.from, span.to);
+    let file = |kind: &str| format!("/communities/{id}/doorstep.{kind}?{query}");
+    let pages = households.chunks(ON_A_PAGE).len();
+    let shown = households.chunks(ON_A_PAGE).nth(page - 1).unwrap_or_default();
     html! {
         h2 { (lang.span(span)) (lang.t(":", ": ")) (which.words(lang)) }
         p { (lang.t("共 ", "")) strong { (households.len()) } (lang.t(" 户。", " households.")) }
@@ -128,13 +134,21 @@ fn list(lang: Language, id: &str, which: Which, span: Span, households: &[Househ
                     th scope="col" { (lang.t("楼栋", "Building")) } th scope="col" { (lang.t("住户", "Household")) }
                     th scope="col" { (lang.t("登记自", "Enrolled from")) } th.paper scope="col" { (lang.t("上门情况", "What came of it")) }
                 } }
-                tbody { @for one in households { tr {
+                tbody { @for one in shown { tr {
                     td { @match &one.building { Some(building) => bdi { (building) }, None => "—" } }
                     th scope="row" { (one.household) }
                     td { (lang.date(one.enrolled_from)) }
                     td.paper {}
                 } } }
             } }
+            @if pages > 1 {
+                nav.no-print aria-label=(lang.t("翻页", "Pages")) { p {
+                    @for number in 1..=pages {
+                        @let current = (number == page).then_some("page");
+                        a.page href={ "/communities/" (id) "/doorstep?" (query) "&page=" (number) } aria-current=[current] { (number) } " "
+                    }
+                } }
+            }
         }
     }
 }
