@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::fields::{Field, Input, Wrong, fields};
 use super::frame::{Page, Section};
+use super::standing::Asked;
 use super::visitor::Visitor;
 use crate::domain::period::{Period, Span, SpanError, parse_date};
-use crate::domain::registry::Registry;
 use crate::domain::zone::today;
 use crate::store::visits::{self, Building};
 use crate::web::App;
@@ -26,34 +26,34 @@ use crate::web::language::Language;
 use crate::web::problem::Problem;
 use crate::web::visits::{AnswersView, AwarenessView, awareness};
 
-/// The days that are told unless others are asked for.
+/// Days that are told where only the last is given.
 const DAYS: u64 = 28;
 /// The months of the trend, the last included.
 const MONTHS: u32 = 12;
 
-/// The days that somebody asks for; what is left out is the last four weeks.
+/// The days that somebody asks for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Asked {
+pub(super) struct DaysAsked {
     from: String,
     to: String,
 }
 
-impl Asked {
+impl DaysAsked {
     pub(super) fn new(from: &str, to: &str) -> Self {
         Self { from: from.to_owned(), to: to.to_owned() }
     }
 
-    /// The span, or the last four weeks and what is wrong with what was asked for.
-    pub(super) fn span(&self, lang: Language, today: NaiveDate) -> (Span, Option<Wrong>) {
-        let usual = |to: NaiveDate| to.checked_sub_days(Days::new(DAYS - 1)).unwrap_or(to);
+    /// The span that is asked for; `usual` where none is, and where it is none, with what is wrong with it.
+    pub(super) fn span(&self, lang: Language, usual: Span) -> (Span, Option<Wrong>) {
         let date = |name: &'static str, text: &str| match text {
             "" => Ok(None),
             text => parse_date(text).map(Some).ok_or_else(|| (name, lang.t("请填写日期。", "Give a date.").to_owned())),
         };
         let asked = || {
-            let to = date("to", &self.to)?.unwrap_or(today);
-            let from = date("from", &self.from)?.unwrap_or_else(|| usual(to));
+            let to = date("to", &self.to)?.unwrap_or(usual.to);
+            let from =
+                date("from", &self.from)?.unwrap_or_else(|| if to == usual.to { usual.from } else { weeks(to).from });
             Span::new(from, to).map_err(|error| {
                 let words = match error {
                     SpanError::Reversed => {
@@ -68,7 +68,7 @@ impl Asked {
         };
         match asked() {
             Ok(span) => (span, None),
-            Err(wrong) => (Span { from: usual(today), to: today }, Some(wrong)),
+            Err(wrong) => (usual, Some(wrong)),
         }
     }
 
@@ -94,13 +94,13 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     visitor: Visitor,
     Id(id): Id,
-    Query(query): Query<Asked>,
+    Query(query): Query<DaysAsked>,
 ) -> Result<Response, Problem> {
     visitor.access.may_see(READERS)?;
     let lang = visitor.lang;
     let community = visitor.access.community(&id)?.clone();
     let today = today(community.zone, app.clock.now());
-    let (span, wrong) = query.span(lang, today);
+    let (span, wrong) = query.span(lang, visitor.access.registry.surveyed(&id, today));
     let asked = extract::Query(SpanQuery::new(Some(Date(span.from)), Some(Date(span.to))));
     let figure = awareness(State(app.clone()), visitor.access.clone(), Id(id.clone()), asked).await?.0;
     let (months, of) = (months(span.to), community.clone());
@@ -112,18 +112,18 @@ pub(super) async fn show(
             Ok((views.collect::<Vec<_>>(), visits::buildings(connection, of.key, span, today)?))
         })
         .await?;
-    let target = target(&visitor.access.registry, &id, span.to);
+    let target = visitor.access.registry.targets(&id, today).awareness;
     let days = format!("from={}&to={}", span.from, span.to);
     let body = html! {
-        (Asked::told(wrong.as_ref()))
+        (DaysAsked::told(wrong.as_ref()))
         form.row method="get" {
-            (Asked::fields(lang, span, wrong.as_ref()))
+            (DaysAsked::fields(lang, span, wrong.as_ref()))
             button.secondary type="submit" { (lang.t("查看", "Show")) }
         }
         p { (lang.span(span)) (lang.t(",共 ", ", ")) strong { (figure.population) } (lang.t(" 户登记住户。", " households enrolled.")) }
         ul.cards {
-            (card(lang, "claimed", lang.t("知晓率(自己说)", "Awareness as claimed"), &figure.claimed, figure.population, target))
-            (card(lang, "tested", lang.t("知晓率(当场分)", "Awareness as tested"), &figure.tested, figure.population, target))
+            (card(lang, "claimed", Asked::Claimed.name(lang), &figure.claimed, figure.population, target))
+            (card(lang, "tested", Asked::Tested.name(lang), &figure.tested, figure.population, target))
             li.card {
                 h2 { (lang.t("没有回答", "No answer")) }
                 dl.pairs {
@@ -148,10 +148,9 @@ pub(super) async fn show(
     Ok(Page::new(&visitor, Section::Visits, title).status(status).show(&body))
 }
 
-/// The target of the project that began last by `day`.
-fn target(registry: &Registry, community: &str, day: NaiveDate) -> Option<f64> {
-    let projects = registry.projects.values().filter(|one| one.community == community && one.starts <= day);
-    projects.filter(|one| one.targets.awareness.is_some()).max_by_key(|one| one.starts)?.targets.awareness
+/// The four weeks up to `to`.
+pub(super) fn weeks(to: NaiveDate) -> Span {
+    Span { from: to.checked_sub_days(Days::new(DAYS - 1)).unwrap_or(to), to }
 }
 
 /// The last months up to `to`.
@@ -218,15 +217,15 @@ fn trend_part(lang: Language, trend: &[AwarenessView], target: Option<f64>) -> M
         @if trend.iter().all(|one| one.claimed.respondents + one.tested.respondents == 0) {
             p { (lang.t("最近十二个月没有回答。", "Nobody answered in the last twelve months.")) }
         } @else {
-            (chart("trend-claimed", lang.t("自己说知道的比例,逐月", "As claimed, by month"), |one| &one.claimed))
-            (chart("trend-tested", lang.t("当场分对的比例,逐月", "As tested, by month"), |one| &one.tested))
+            (chart("trend-claimed", lang.t("自述知晓率,逐月", "As claimed, by month"), |one| &one.claimed))
+            (chart("trend-tested", lang.t("测试知晓率,逐月", "As tested, by month"), |one| &one.tested))
             div.scroll tabindex="0" { table {
                 caption { (lang.t("每个月单独计算", "Each month by itself")) }
                 thead {
                     tr {
                         th scope="col" rowspan="2" { (lang.t("月份", "Month")) }
-                        th scope="colgroup" colspan="3" { (lang.t("自己说", "Claimed")) }
-                        th scope="colgroup" colspan="3" { (lang.t("当场分", "Tested")) }
+                        th scope="colgroup" colspan="3" { (lang.t("自述", "Claimed")) }
+                        th scope="colgroup" colspan="3" { (lang.t("测试", "Tested")) }
                         th.num scope="col" rowspan="2" { (lang.t("拒绝", "Refused")) } th.num scope="col" rowspan="2" { (lang.t("不在家", "Nobody in")) }
                     }
                     tr { @for _ in 0..2 {
@@ -245,10 +244,10 @@ fn trend_part(lang: Language, trend: &[AwarenessView], target: Option<f64>) -> M
 }
 
 /// Names with numbers in them in the order of the numbers: 2 before 10.
-pub(super) fn natural(name: &str) -> (Option<u64>, String) {
+pub(super) fn natural(name: &str) -> (u64, String) {
     let digits: String =
         name.chars().skip_while(|one| !one.is_ascii_digit()).take_while(char::is_ascii_digit).take(9).collect();
-    (digits.parse().ok(), name.to_owned())
+    (digits.parse().unwrap_or(u64::MAX), name.to_owned())
 }
 
 fn buildings_part(lang: Language, span: Span, buildings: &[Building]) -> Markup {
@@ -294,17 +293,17 @@ mod tests {
     fn buildings_stand_in_the_order_of_their_numbers() {
         let mut names = ["10号楼", "2号楼", "甲楼", "A3", "2号楼B"];
         names.sort_by_key(|name| natural(name));
-        assert_eq!(names, ["甲楼", "2号楼", "2号楼B", "A3", "10号楼"]);
+        assert_eq!(names, ["2号楼", "2号楼B", "A3", "10号楼", "甲楼"]);
     }
 
     #[test]
-    fn a_period_that_is_none_is_told_and_replaced_by_the_last_four_weeks() {
+    fn a_period_that_is_none_is_told_and_replaced_by_the_usual_one() {
         let day = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let asked =
-            |from: &str, to: &str| Asked { from: from.into(), to: to.into() }.span(Language::Zh, day("2026-11-23"));
-        let usual = Span { from: day("2026-10-27"), to: day("2026-11-23") };
+        let usual = Span { from: day("2026-03-01"), to: day("2026-11-23") };
+        let asked = |from: &str, to: &str| DaysAsked::new(from, to).span(Language::Zh, usual);
         assert_eq!(asked("", ""), (usual, None));
-        assert_eq!(asked("", "2026-11-01").0.from, day("2026-10-05"));
+        assert_eq!(asked("2026-10-01", ""), (Span { from: day("2026-10-01"), ..usual }, None));
+        assert_eq!(asked("", "2026-11-01"), (Span { from: day("2026-10-05"), to: day("2026-11-01") }, None));
         for (from, to, field) in [("2026-11-02", "2026-11-01", "from"), ("x", "", "from"), ("", "2026-13-01", "to")] {
             let (span, wrong) = asked(from, to);
             assert_eq!((span, wrong.map(|(field, _)| field)), (usual, Some(field)), "{from} {to}");

@@ -4,19 +4,20 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::awareness::{Asked as Days, natural};
+use super::awareness::{DaysAsked, natural, weeks};
+use super::community::export::{download, workbook};
 use super::fields::{Field, Input, fields};
 use super::frame::{Page, Section};
 use super::visitor::Visitor;
 use crate::domain::period::Span;
 use crate::domain::registry::Community;
 use crate::domain::zone::today;
-use crate::sheets::{self, CSV, Cell, Table, XLSX};
+use crate::sheets::{self, CSV, Cell, Table};
 use crate::web::App;
 use crate::web::access::READERS;
 use crate::web::extract::{self, Date, Id};
@@ -74,8 +75,8 @@ impl Asked {
         Which::ALL.into_iter().find(|which| which.as_str() == self.which)
     }
 
-    fn days(&self) -> Days {
-        Days::new(&self.from, &self.to)
+    fn days(&self) -> DaysAsked {
+        DaysAsked::new(&self.from, &self.to)
     }
 }
 
@@ -88,7 +89,7 @@ pub(super) async fn show(
     visitor.access.may_see(READERS)?;
     let lang = visitor.lang;
     let community = visitor.access.community(&id)?.clone();
-    let (span, wrong) = asked.days().span(lang, today(community.zone, app.clock.now()));
+    let (span, wrong) = asked.days().span(lang, weeks(today(community.zone, app.clock.now())));
     let listed = match asked.which().filter(|_| wrong.is_none()) {
         Some(which) => Some((which, households(&app, &visitor, &id, which, span).await?)),
         None => None,
@@ -97,14 +98,14 @@ pub(super) async fn show(
     let value = asked.which().map_or("", Which::as_str);
     let which = [Field::new("which", lang.t("名单", "Which households"), Input::Select { value, options })];
     let body = html! {
-        (Days::told(wrong.as_ref()))
+        (DaysAsked::told(wrong.as_ref()))
         div.warn { p { (lang.t(
             "名单涉及住户隐私:谁在什么时候查看、导出过,都记入操作记录。只用于上门宣传,请勿张贴或转发。",
             "This list concerns single households: who looks at it or exports it, and when, is on record. It is for visits at the door only: do not post it or pass it on.",
         )) } }
         form.row method="get" {
             (fields(lang, &which, None))
-            (Days::fields(lang, span, wrong.as_ref()))
+            (DaysAsked::fields(lang, span, wrong.as_ref()))
             button type="submit" { (lang.t("查看名单", "Show the list")) }
         }
         @if let Some((which, households)) = &listed { (list(lang, &id, *which, span, households, asked.page.max(1))) }
@@ -193,7 +194,7 @@ pub(super) async fn csv(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let (table, name, _) = exported(&app, &visitor, &id, &asked).await?;
-    Ok(file(&format!("{name}.csv"), CSV, sheets::csv(&table)))
+    Ok(download(&format!("{name}.csv"), CSV, sheets::csv(&table)))
 }
 
 pub(super) async fn xlsx(
@@ -203,10 +204,7 @@ pub(super) async fn xlsx(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let (table, name, community) = exported(&app, &visitor, &id, &asked).await?;
-    let made = app.clock.now().with_timezone(&community.zone).fixed_offset();
-    let bytes = sheets::xlsx(&[table], made)
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the workbook could not be written"))?;
-    Ok(file(&format!("{name}.xlsx"), XLSX, bytes))
+    workbook(&format!("{name}.xlsx"), vec![table], app.clock.now(), community.zone).await
 }
 
 /// The list as a table, and how its file is called.
@@ -219,7 +217,7 @@ async fn exported(
     visitor.access.may_see(READERS)?;
     let lang = visitor.lang;
     let community = visitor.access.community(id)?.clone();
-    let (span, wrong) = asked.days().span(lang, today(community.zone, app.clock.now()));
+    let (span, wrong) = asked.days().span(lang, weeks(today(community.zone, app.clock.now())));
     if wrong.is_some() {
         return Err(Problem::bad_request("`from` and `to` must be dates as YYYY-MM-DD, the earlier one first"));
     }
@@ -234,14 +232,4 @@ async fn exported(
     let title = lang.t("入户名单", "Doorstep list").to_owned();
     let name = format!("doorstep-{id}-{}-{}-{}", which.as_str(), span.from, span.to);
     Ok((Table { title, columns: columns.map(str::to_owned).to_vec(), rows }, name, community))
-}
-
-fn file(name: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
-    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment"))),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, bytes).into_response()
 }

@@ -12,7 +12,8 @@ use super::form::Upload;
 use super::frame::{Page, Section, see_other};
 use super::imports::{Reader, confirm_form, confirmed, file_form, mistakes, tried};
 use super::visitor::Visitor;
-use crate::domain::awareness::{Outcome, Visit, VisitKind};
+use super::words;
+use crate::domain::awareness::Visit;
 use crate::domain::registry::Community;
 use crate::domain::zone::today;
 use crate::rows::visits::{from_csv, from_xlsx};
@@ -59,8 +60,8 @@ pub(super) async fn show(visitor: Visitor, Id(id): Id, Query(done): Query<Done>)
                 (column("date", lang.t("入户的日期,例如 2026-11-20", "the day of the visit, such as 2026-11-20")))
                 (column("kind", lang.t("visit(走访)或 survey(问卷)", "visit or survey")))
                 (column("outcome", lang.t("answered(已回答)、refused(拒绝)或 absent(不在家)", "answered, refused or absent")))
-                (column("claimed", lang.t("自己说知道怎么分类:是、否,或留空", "says that it knows how to sort: true, false or empty")))
-                (column("tested", lang.t("当场分对了:是、否,或留空", "showed that it does: true, false or empty")))
+                (column("claimed", lang.t("自述知道怎么分类:是、否,或留空", "says that it knows how to sort: true, false or empty")))
+                (column("tested", lang.t("测试时分对了:是、否,或留空", "showed that it does: true, false or empty")))
             }
         } }
         p.note { (lang.t("同一户、同一天、同一种记录只留一条:后来的代替先前的,所以同一个文件导入两次也不会重复。", "There is one record for each household, day and kind: a later one replaces it, so the same file imported twice counts once.")) }
@@ -117,16 +118,11 @@ fn table(lang: Language, visits: &[Visit]) -> Markup {
             thead { tr {
                 th scope="col" { (lang.t("住户", "Household")) } th scope="col" { (lang.t("日期", "Date")) }
                 th scope="col" { (lang.t("做什么", "What for")) } th scope="col" { (lang.t("结果", "Outcome")) }
-                th scope="col" { (lang.t("自己说", "Claimed")) } th scope="col" { (lang.t("当场分", "Tested")) }
+                th scope="col" { (lang.t("自述", "Claimed")) } th scope="col" { (lang.t("测试", "Tested")) }
             } }
             tbody { @for visit in visits { tr {
                 th scope="row" { (visit.household) } td { (lang.date(visit.date)) }
-                td { @match visit.kind { VisitKind::Visit => (lang.t("走访", "visit")), VisitKind::Survey => (lang.t("问卷", "survey")) } }
-                td { @match visit.outcome {
-                    Outcome::Answered => (lang.t("已回答", "answered")),
-                    Outcome::Refused => (lang.t("拒绝", "refused")),
-                    Outcome::Absent => (lang.t("不在家", "nobody in")),
-                } }
+                td { (words::visit(lang, visit.kind)) } td { (words::outcome(lang, visit.outcome)) }
                 td { (answer(visit.claimed)) } td { (answer(visit.tested)) }
             } } }
         } }

@@ -9,6 +9,8 @@ use crate::support::api::{Api, deposit, instant};
 use crate::support::pages::Browser;
 
 const AWARENESS: &str = "/communities/garden/awareness";
+/// The four weeks up to the day of the tests.
+const WEEKS: &str = "/communities/garden/awareness?from=2026-10-27&to=2026-11-23";
 const DOORSTEP: &str = "/communities/garden/doorstep";
 const IMPORT: &str = "/communities/garden/visits/import";
 const CHECK: &str = "/communities/garden/visits/check";
@@ -55,7 +57,7 @@ async fn claimed_and_tested_stand_apart_and_are_the_figures_of_the_api() {
     let mut browser = Browser::signed_in(&api, "wang", Some("north"), &[Role::Organization]).await;
     let figure = api.get("communities/garden/awareness").await.body;
     assert_eq!((&figure["claimed"]["rate"], &figure["tested"]["rate"]), (&json!(1.0), &json!(0.5)));
-    let page = browser.see(AWARENESS).await;
+    let page = browser.see(WEEKS).await;
     let percent = |rate: &Value| format!("{:.1}%", rate.as_f64().unwrap() * 100.0);
     for kind in ["claimed", "tested"] {
         let one = &figure[kind];
@@ -64,6 +66,12 @@ async fn claimed_and_tested_stand_apart_and_are_the_figures_of_the_api() {
     }
     assert!(page.contains("2 户回答,其中 1 户知道;全小区 4 户"), "{page}");
     assert!(page.contains("2026年10月27日–11月23日"), "a rate has its period");
+    // Unless a period is asked for it is the one of the overview: since the project began.
+    let project = json!({"community": "garden", "organization": "north", "starts": "2026-10-01",
+                         "targets": {"participation": 0.7, "awareness": 0.9}});
+    assert_eq!(api.put("projects/trial", project).await.status, StatusCode::CREATED);
+    let usual = browser.see(AWARENESS).await;
+    assert!(usual.contains("2026年10月1日–11月23日") && usual.contains("90.0%") && !page.contains("90.0%"), "{usual}");
     browser.english();
     let earlier = browser.see(&format!("{AWARENESS}?from=2026-10-01&to=2026-10-31")).await;
     assert!(earlier.contains("0 of 0 who answered; 4 households in all") && earlier.contains("Nobody was asked"));
@@ -74,7 +82,7 @@ async fn claimed_and_tested_stand_apart_and_are_the_figures_of_the_api() {
 async fn the_months_and_the_buildings_that_nobody_went_to() {
     let api = lived_in().await;
     let browser = Browser::signed_in(&api, "wang", Some("north"), &[Role::Organization]).await;
-    let page = squeezed(&browser.see(AWARENESS).await);
+    let page = squeezed(&browser.see(WEEKS).await);
     assert!(page.contains("没有走访过的楼栋 <strong>1</strong> / 3"), "{page}");
     let rows: Vec<_> = page.split("<caption>各楼栋走访户数").nth(1).unwrap().split("<tr>").skip(2).take(3).collect();
     assert!(rows[0].contains("2号楼") && rows[0].contains("50.0%"), "{rows:?}");

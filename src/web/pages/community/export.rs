@@ -46,7 +46,7 @@ pub(in crate::web::pages) async fn export(
 }
 
 /// A workbook made off the threads that serve requests.
-pub(super) async fn workbook(
+pub(in crate::web::pages) async fn workbook(
     file: &str,
     tables: Vec<Table>,
     now: DateTime<Utc>,
@@ -63,7 +63,7 @@ pub(super) async fn workbook(
 }
 
 /// A file to be kept. Its name is made of ids, dates and our own words: plain ASCII.
-fn download(file: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
+pub(in crate::web::pages) fn download(file: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
     let disposition = format!("attachment; filename=\"{file}\"");
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
