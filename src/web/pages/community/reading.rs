@@ -1,6 +1,9 @@
 //! All that the page of a community is made of, read at one moment.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
+use fenlei_wire::vocabulary::Stream;
 use rusqlite::Connection;
 
 use super::chosen::Chosen;
@@ -11,8 +14,6 @@ use crate::domain::statistics::{Participation, StreamTotal};
 use crate::domain::zone::today;
 use crate::store::{StoreError, figures};
 use crate::web::pages::standing::Standing;
-use fenlei_wire::vocabulary::Stream;
-use std::collections::BTreeMap;
 
 pub(super) struct Reading {
     pub standing: Standing,

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{Datelike, NaiveDate};
+use fenlei_wire::vocabulary::Timing;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -26,7 +27,6 @@ use crate::web::pages::standing::Asked;
 use crate::web::pages::visitor::Visitor;
 use crate::web::pages::{table, words};
 use crate::web::problem::Problem;
-use fenlei_wire::vocabulary::Timing;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
