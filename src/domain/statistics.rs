@@ -165,6 +165,11 @@ impl Participation {
         rate(self.verdict.correct, self.verdict.judged())
     }
 
+    /// Whether anything is known of its open windows, or there were none to observe.
+    pub fn is_observed(&self) -> bool {
+        self.windows_observed > 0 || self.windows_scheduled == 0
+    }
+
     pub fn off_hours_share(&self) -> Option<f64> {
         rate(self.timing.off_hours, self.timing.total())
     }

@@ -12,6 +12,9 @@ pub(super) fn show(lang: Language, table: &Table) -> Markup {
     let heading = |at: usize, heading: &str| {
         if spans && at == 0 { lang.t("期间", "Period").to_owned() } else { heading.to_owned() }
     };
+    let cells = |cells: &[Cell], first: usize| {
+        html! { @for (cell, at) in cells.iter().zip(first..) { td.num[is_number(table, at)] { (written(lang, cell)) } } }
+    };
     html! {
         div.scroll tabindex="0" role="region" aria-label=(table.title) {
             table.told {
@@ -29,9 +32,9 @@ pub(super) fn show(lang: Language, table: &Table) -> Markup {
                             @match row.as_slice() {
                                 [Cell::Date(from), Cell::Date(to), rest @ ..] => {
                                     th scope="row" { (lang.span(crate::domain::period::Span { from: *from, to: *to })) }
-                                    (cells(lang, rest))
+                                    (cells(rest, 2))
                                 }
-                                [first, rest @ ..] => { th scope="row" { (written(lang, first)) } (cells(lang, rest)) }
+                                [first, rest @ ..] => { th scope="row" { (written(lang, first)) } (cells(rest, 1)) }
                                 [] => {}
                             }
                         }
@@ -40,10 +43,6 @@ pub(super) fn show(lang: Language, table: &Table) -> Markup {
             }
         }
     }
-}
-
-fn cells(lang: Language, cells: &[Cell]) -> Markup {
-    html! { @for cell in cells { td.num[number(cell)] { (written(lang, cell)) } } }
 }
 
 fn number(cell: &Cell) -> bool {

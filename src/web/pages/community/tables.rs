@@ -54,6 +54,8 @@ pub(super) fn periods(reading: &Reading, lang: Language) -> Table {
     let rows = reading.periods.iter().map(|period| {
         let note = if period.span.to >= reading.today {
             lang.t("进行中", "under way")
+        } else if !period.is_observed() {
+            lang.t("没有观测", "no window observed")
         } else if period.windows_observed < period.windows_scheduled {
             lang.t("部分时段未观测", "not all windows observed")
         } else {

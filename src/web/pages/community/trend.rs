@@ -34,7 +34,8 @@ pub(super) fn chart(
         .iter()
         .map(|period| Period {
             label: label(lang, cut, period.span.from),
-            percent: figure.of(period).rate.map(|rate| rate * 100.0),
+            // What nobody observed is a gap: an outage is not non-participation.
+            percent: figure.of(period).rate.filter(|_| period.is_observed()).map(|rate| rate * 100.0),
             unobserved: period.windows_observed < period.windows_scheduled,
         })
         .collect();
