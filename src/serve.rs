@@ -111,6 +111,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         store: store.clone(),
         clock,
         card_key,
+        limits: web::Limits::new(config.http.requests_per_second),
         ready,
         on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();

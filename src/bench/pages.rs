@@ -1,6 +1,7 @@
 //! Every kind of page over HTTP, with 50 communities and a year of history, beside what `/healthz` takes.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +73,7 @@ pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>
         store,
         clock,
         card_key: key,
+        limits: web::Limits::new(NonZeroU32::MAX),
         ready: Arc::new(|| true),
         on_secret_changed: Arc::new(|_, _| {}),
         broker: web::BrokerAddress { host: None, port: 1883 },

@@ -9,6 +9,7 @@ mod layers;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 pub use broker_url::{BrokerUrl, Login};
@@ -38,6 +39,8 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub listen: SocketAddr,
+    /// Of each token or session, and of each address without one.
+    pub requests_per_second: NonZeroU32,
 }
 
 #[derive(Clone, Debug)]
@@ -111,6 +114,7 @@ impl Config {
     fn read(layers: &mut Layers) -> Option<Self> {
         // Every key is read before the first `?`: no mistake hides another.
         let http_listen = layers.read("http.listen", address);
+        let requests_per_second = layers.read("http.requests_per_second", |value| integer(value, 300, 1_000_000));
         let mqtt_listen = layers.read("mqtt.listen", address);
         let url = layers.read("mqtt.url", |value| BrokerUrl::parse(value.text().unwrap_or_default()));
         let client_id = layers.read("mqtt.client_id", client_id);
@@ -124,7 +128,7 @@ impl Config {
         let max_per_device = layers.read("quarantine.max_per_device", |value| integer(value, 1, 1_000_000));
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
-            http: Http { listen: http_listen? },
+            http: Http { listen: http_listen?, requests_per_second: NonZeroU32::new(requests_per_second?)? },
             mqtt: Mqtt { listen: mqtt_listen?, url, client_id: client_id? },
             store: Store { path: path?, cache_mib: cache_mib?, readers: readers? as usize },
             projector: Projector {

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 
 use super::App;
 use super::problem::Problem;
@@ -145,11 +145,16 @@ impl FromRequestParts<Arc<App>> for Access {
 /// The access that a credential gives at this moment.
 pub(super) async fn authenticate(app: &App, credential: Credential) -> Result<Access, Problem> {
     let now = app.clock.now().timestamp_millis();
-    let caller = app.store.read(move |connection| match &credential {
+    let asked = credential.clone();
+    let caller = app.store.read(move |connection| match &asked {
         Credential::Token(token) => tokens::caller(connection, token),
         Credential::Session(session) => sessions::caller(connection, session.text(), now),
     });
-    let caller = caller.await?.ok_or_else(|| Problem::unauthorized("it is unknown, revoked or over: get a new one"))?;
+    let Some(caller) = caller.await? else {
+        app.limits.reject(&credential);
+        return Err(Problem::unauthorized("it is unknown, revoked or over: get a new one"));
+    };
+    app.limits.accept(&credential);
     Ok(Access::new(caller, app.store.registry()))
 }
 
@@ -161,25 +166,38 @@ pub(super) enum Credential {
     Session(Session),
 }
 
+impl Credential {
+    /// What a request shows; a token goes before a session.
+    pub(super) fn shown(headers: &HeaderMap) -> Option<Self> {
+        bearer(headers).map(Self::Token).or_else(|| Session::of(headers).map(Self::Session))
+    }
+
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Token(token) => token,
+            Self::Session(session) => session.text(),
+        }
+    }
+}
+
 impl FromRequestParts<Arc<App>> for Credential {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Problem> {
-        if let Some(token) = bearer(parts) {
-            return Ok(Self::Token(token));
-        }
-        let session = Session::of(&parts.headers);
-        let session = session.ok_or_else(|| Problem::unauthorized("send a token: `Authorization: Bearer …`"))?;
+        let shown = Self::shown(&parts.headers);
+        let shown = shown.ok_or_else(|| Problem::unauthorized("send a token: `Authorization: Bearer …`"))?;
         // A browser sends its cookie along whoever asks it to: what changes something must show that a page of ours asked.
-        if !parts.method.is_safe() {
+        if let Self::Session(session) = &shown
+            && !parts.method.is_safe()
+        {
             session.check(&parts.headers, parts.headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok()))?;
         }
-        Ok(Self::Session(session))
+        Ok(shown)
     }
 }
 
-fn bearer(parts: &Parts) -> Option<String> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }

@@ -24,6 +24,7 @@ mod households;
 mod language;
 mod layers;
 mod lids;
+mod limits;
 mod linkage;
 mod linkage_hooks;
 mod messages;
@@ -48,6 +49,7 @@ mod words;
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +65,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+pub use limits::Limits;
 pub use problem::Problem;
 
 use crate::clock::SharedClock;
@@ -76,6 +79,8 @@ pub struct App {
     pub store: Store,
     pub clock: SharedClock,
     pub card_key: CardKey,
+    /// What everybody may ask of the API.
+    pub limits: Limits,
     /// Whether MQTT accepts devices.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Called when a device's secret no longer holds. `true`: nor does what the broker retains of it, because its
@@ -191,6 +196,7 @@ async fn openapi(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) 
 pub fn router(app: App) -> Router {
     let document = OpenApiRouter::with_openapi(Document::openapi());
     let (api, document) = document.nest("/api/v1", api()).split_for_parts();
+    let app = Arc::new(app);
     let all = api
         .merge(pages::router())
         .route("/board/{community}", get(board::board))
@@ -199,7 +205,8 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(outside::metrics))
         .fallback(layers::unknown_path)
         .method_not_allowed_fallback(layers::unknown_method)
-        .with_state(Arc::new(app))
+        .with_state(Arc::clone(&app))
+        .layer(middleware::from_fn_with_state(app, limits::limit))
         .layer(Extension(Arc::new(document)))
         .layer(Extension(telemetry::install()))
         .layer(Extension(Arc::<board::Boards>::default()))
@@ -234,6 +241,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     };
     // Streams would never end by themselves: they listen for this.
     let router = router.layer(Extension(shutdown.clone()));
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
     tokio::select! {
         served = served.into_future() => served,

@@ -55,12 +55,21 @@ impl Answer {
 impl Api {
     /// A server on which it is noon of 2026-11-23, a Monday, in Shanghai.
     pub(crate) async fn start() -> Self {
-        Self::ready(true).await
+        Self::with(true, 500).await
     }
 
     pub(crate) async fn ready(mqtt: bool) -> Self {
+        Self::with(mqtt, 500).await
+    }
+
+    /// One of which every caller may ask so much.
+    pub(crate) async fn limited(per_second: u32) -> Self {
+        Self::with(true, per_second).await
+    }
+
+    async fn with(mqtt: bool, per_second: u32) -> Self {
         let clock = Arc::new(SteppedClock::at(instant("2026-11-23T12:00:00+08:00")));
-        Self::serve(tempfile::tempdir().unwrap(), clock, None, mqtt).await
+        Self::serve(tempfile::tempdir().unwrap(), clock, None, (mqtt, per_second)).await
     }
 
     /// The same store and clock under a new server, as after a restart of the program. Nobody else may hold the store.
@@ -69,10 +78,15 @@ impl Api {
         drop(stop);
         serving.await.unwrap().unwrap();
         drop(store);
-        Self::serve(folder, clock, Some(admin), true).await
+        Self::serve(folder, clock, Some(admin), (true, 500)).await
     }
 
-    async fn serve(folder: TempDir, clock: Arc<SteppedClock>, admin: Option<String>, mqtt: bool) -> Self {
+    async fn serve(
+        folder: TempDir,
+        clock: Arc<SteppedClock>,
+        admin: Option<String>,
+        (mqtt, per_second): (bool, u32),
+    ) -> Self {
         let options = Options::at(folder.path().join("fenlei.db"));
         // One that was there before must be gone first: a backend is one process.
         let store = loop {
@@ -88,6 +102,7 @@ impl Api {
             store: store.clone(),
             clock: clock.clone(),
             card_key: key.clone(),
+            limits: web::Limits::new(per_second.try_into().unwrap()),
             ready: Arc::new(move || mqtt),
             on_secret_changed: Arc::new(move |device, replaced| noted.lock().unwrap().push((device, replaced))),
             broker: web::BrokerAddress { host: None, port: 1883 },

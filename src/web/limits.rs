@@ -1,0 +1,243 @@
+//! How much one caller may ask: so many requests a second, twice that at once, and every answer says what is left.
+//!
+//! A caller is its token or session. A token that was not accepted yet counts for the address it comes from, as does
+//! whoever shows none: inventing tokens gains nothing. What is remembered is bounded, whoever asks.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock, MonotonicClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::App;
+use super::access::Credential;
+use super::problem::Problem;
+
+/// What the limits hold for.
+const LIMITED: &str = "/api/v1";
+/// Callers remembered at once. Of one that asked for nothing in the last two seconds there is nothing to remember.
+const MAX_CALLERS: usize = 65_536;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STANDING: HeaderName = HeaderName::from_static("ratelimit");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Caller {
+    /// The keyed hash of a credential that was accepted.
+    Accepted(u64),
+    Address(IpAddr),
+    /// Of a connection that has no address.
+    Nowhere,
+}
+
+/// How a caller stands after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    /// How many requests it may still send at once.
+    remaining: u32,
+    /// Refused: when one would be accepted again.
+    wait: Option<Duration>,
+}
+
+/// What everybody may ask.
+pub struct Limits<C: Clock = MonotonicClock> {
+    per_second: NonZeroU32,
+    burst: NonZeroU32,
+    limiter: RateLimiter<Caller, HashMapStateStore<Caller>, C, StateInformationMiddleware>,
+    accepted: Mutex<HashSet<u64>>,
+    /// By which credentials are named here: nobody can make up one that has the name of another.
+    hasher: RandomState,
+}
+
+impl Limits {
+    /// Every caller may ask `per_second` times a second, and twice as often at once.
+    pub fn new(per_second: NonZeroU32) -> Self {
+        Self::with_clock(per_second, MonotonicClock)
+    }
+}
+
+impl<C: Clock> Limits<C> {
+    fn with_clock(per_second: NonZeroU32, clock: C) -> Self {
+        let burst = per_second.saturating_add(per_second.get());
+        let quota = Quota::per_second(per_second).allow_burst(burst);
+        let limiter = RateLimiter::hashmap_with_clock(quota, clock).with_middleware();
+        Self { per_second, burst, limiter, accepted: Mutex::default(), hasher: RandomState::new() }
+    }
+
+    /// From now on the credential stands for itself.
+    pub(super) fn accept(&self, credential: &Credential) {
+        let mut accepted = self.accepted();
+        if accepted.len() >= MAX_CALLERS {
+            // Whoever is still there is accepted again with its next request.
+            accepted.clear();
+        }
+        accepted.insert(self.name(credential));
+    }
+
+    /// From now on it is one that anybody could have made up.
+    pub(super) fn reject(&self, credential: &Credential) {
+        self.accepted().remove(&self.name(credential));
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn name(&self, credential: &Credential) -> u64 {
+        self.hasher.hash_one(credential.text())
+    }
+
+    fn caller(&self, credential: Option<&Credential>, address: Option<IpAddr>) -> Caller {
+        let name = credential.map(|credential| self.name(credential)).filter(|name| self.accepted().contains(name));
+        match (name, address) {
+            (Some(name), _) => Caller::Accepted(name),
+            (None, Some(address)) => Caller::Address(network(address)),
+            (None, None) => Caller::Nowhere,
+        }
+    }
+
+    /// Counts a request.
+    fn count(&self, caller: Caller) -> Standing {
+        if self.limiter.len() >= MAX_CALLERS {
+            self.limiter.retain_recent();
+        }
+        // Where so many ask within moments, those that are new share what one may have.
+        let caller = if self.limiter.len() >= MAX_CALLERS { Caller::Nowhere } else { caller };
+        match self.limiter.check_key(&caller) {
+            Ok(left) => Standing { remaining: left.remaining_burst_capacity(), wait: None },
+            Err(until) => Standing { remaining: 0, wait: Some(until.wait_time_from(self.limiter.clock().now())) },
+        }
+    }
+
+    /// The fields of draft-ietf-httpapi-ratelimit-headers-10: `q` requests at once, all there again after `w` seconds
+    /// without any; `r` are left, and after `t` seconds all of them would be there again.
+    fn tell(&self, standing: Standing, headers: &mut HeaderMap) {
+        let whole = (self.burst.get() - standing.remaining.min(self.burst.get())).div_ceil(self.per_second.get());
+        let window = self.burst.get().div_ceil(self.per_second.get());
+        let fields = [
+            (POLICY, format!("\"default\";q={};w={window}", self.burst)),
+            (STANDING, format!("\"default\";r={};t={whole}", standing.remaining)),
+        ];
+        for (name, value) in fields {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// A site of IPv6 has more addresses than anybody could remember: all of a /64 are one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Answers 429 to who asks too much of the API, and tells everybody what is left.
+pub(super) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with(LIMITED) {
+        return next.run(request).await;
+    }
+    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let credential = Credential::shown(request.headers());
+    let standing = app.limits.count(app.limits.caller(credential.as_ref(), address));
+    let mut response = match standing.wait {
+        None => next.run(request).await,
+        Some(wait) => {
+            let mut refused =
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests: wait as long as `Retry-After` says")
+                    .into_response();
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            refused.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+            refused
+        }
+    };
+    app.limits.tell(standing, response.headers_mut());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use governor::clock::FakeRelativeClock;
+
+    use super::*;
+
+    fn limits(per_second: u32) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        (Limits::with_clock(NonZeroU32::new(per_second).unwrap(), clock.clone()), clock)
+    }
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([10, 0, 0, last]))
+    }
+
+    #[test]
+    fn twice_the_rate_at_once_and_then_the_rate() {
+        let (limits, clock) = limits(10);
+        let caller = limits.caller(None, address(1));
+        for left in (0..20).rev() {
+            assert_eq!(limits.count(caller), Standing { remaining: left, wait: None });
+        }
+        assert_eq!(limits.count(caller), Standing { remaining: 0, wait: Some(Duration::from_millis(100)) });
+        // Another one has its own.
+        assert_eq!(limits.count(limits.caller(None, address(2))).remaining, 19);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!((0..20).filter(|_| limits.count(caller).wait.is_none()).count(), 10);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!((0..40).filter(|_| limits.count(caller).wait.is_none()).count(), 20);
+    }
+
+    #[test]
+    fn tokens_that_were_made_up_count_for_their_address() {
+        let (limits, _) = limits(10);
+        let token = |text: &str| Credential::Token(text.to_owned());
+        limits.accept(&token("good"));
+        assert_ne!(limits.caller(Some(&token("good")), address(1)), limits.caller(None, address(1)));
+        assert_eq!(limits.caller(Some(&token("bad")), address(1)), limits.caller(Some(&token("worse")), address(1)));
+        assert_eq!(limits.caller(Some(&token("good")), address(1)), limits.caller(Some(&token("good")), address(2)));
+        limits.reject(&token("good"));
+        assert_eq!(limits.caller(Some(&token("good")), address(1)), limits.caller(None, address(1)));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_caller() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:10.0.0.1"), IpAddr::from([10, 0, 0, 1]));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (limits, clock) = limits(10);
+        for number in 0..MAX_CALLERS as u64 + 100 {
+            limits.count(Caller::Accepted(number));
+        }
+        assert!(limits.limiter.len() <= MAX_CALLERS + 1);
+        let crowd = limits.count(Caller::Accepted(u64::MAX));
+        assert!(crowd.wait.is_some(), "those that came too many share one quota");
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(limits.count(Caller::Accepted(u64::MAX)).remaining, 19);
+        assert_eq!(limits.limiter.len(), 1);
+    }
+
+    #[test]
+    fn the_fields_say_what_is_left() {
+        let (limits, _) = limits(10);
+        let mut headers = HeaderMap::new();
+        limits.tell(limits.count(Caller::Nowhere), &mut headers);
+        assert_eq!(headers["ratelimit-policy"], "\"default\";q=20;w=2");
+        assert_eq!(headers["ratelimit"], "\"default\";r=19;t=1");
+    }
+}
