@@ -155,10 +155,15 @@ impl Judged {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Names a deposit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DepositRef {
+    /// A bin.
+    #[schema(example = "bin-1")]
     pub device: String,
+    #[schema(example = 7)]
     pub boot: u32,
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64, example = 1042)]
     pub seq: u64,
 }
 

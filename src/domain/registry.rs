@@ -121,9 +121,11 @@ pub struct Device {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Targets {
     /// 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub participation: Option<f64>,
     /// 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awareness: Option<f64>,
 }

@@ -6,11 +6,15 @@ use chrono::{Datelike, Days, NaiveDate};
 use fenlei_wire::schedule::{DaySet, Minute, StreamSet, Window, timing};
 use fenlei_wire::vocabulary::{Stream, Timing};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 use super::zone::{Local, Tz, closes_at, local, opens_at};
 
 /// A schedule as people write it: `GET|PUT /sites/{id}/schedule`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(example = json!({"valid_from": "2026-11-01", "reason": "居民代表会议商定",
+    "weekly": [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "open": "07:30", "close": "09:00"}],
+    "dates": [{"date": "2027-01-01", "windows": [{"open": "08:00", "close": "10:00"}]}]}))]
 pub struct Schedule {
     /// The first local day on which it holds.
     #[schema(value_type = String, format = Date, example = "2026-11-01")]
@@ -39,7 +43,7 @@ pub struct Meeting {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct WeeklyWindow {
-    #[schema(value_type = Vec<String>, example = json!(["mon", "tue"]))]
+    #[schema(schema_with = days)]
     pub days: DaySet,
     #[serde(flatten)]
     pub window: DayWindow,
@@ -52,17 +56,32 @@ pub struct DateWindows {
     pub windows: Vec<DayWindow>,
 }
 
+/// At least one day of the week.
+fn days() -> Array {
+    some_of(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
+}
+
+/// At least one stream.
+fn streams() -> Array {
+    some_of(&Stream::ALL.iter().map(|stream| stream.as_str()).collect::<Vec<_>>())
+}
+
+fn some_of(words: &[&str]) -> Array {
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build();
+    ArrayBuilder::new().items(word).min_items(Some(1)).build()
+}
+
 /// A span of a day: `[open, close)` on the local clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DayWindow {
-    #[schema(value_type = String, example = "08:00")]
+    #[schema(value_type = String, example = "08:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub open: Minute,
     /// `24:00` closes at midnight.
-    #[schema(value_type = String, example = "09:00")]
+    #[schema(value_type = String, example = "09:00", pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
     pub close: Minute,
     /// The streams it is open for; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>, example = json!(["food", "residual"]))]
+    #[schema(schema_with = streams, required = false)]
     pub streams: Option<StreamSet>,
     /// Late deposits are allowed, and counted apart.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

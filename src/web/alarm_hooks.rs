@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, OPERATORS};
 use super::extract::{Id, Json, Query, rfc3339};
 use super::hook_url;
@@ -26,17 +26,20 @@ const MAX_SECRET: usize = 200;
 /// A webhook that is told of alarms: when one is raised, and when it is over for good, an hour after it cleared.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewAlarmWebhook)]
+#[schema(as = NewAlarmWebhook, example = json!({"url": "https://alarms.example/fenlei", "format": "generic",
+    "severity": "warning", "community": "xinhua", "quiet": {"from": "22:00", "until": "07:00"}}))]
 pub(super) struct NewHook {
     /// http or https; the key of a group robot is in it.
-    #[schema(example = "https://oapi.dingtalk.com/robot/send?access_token=…")]
+    #[schema(format = "uri", max_length = 2000, pattern = "^https?://[^/@]+(/|$)")]
     url: String,
     format: Format,
     /// The least; absent: `warning`.
     severity: Option<Severity>,
     /// Only alarms of this community,
+    #[schema(schema_with = words::id, required = false)]
     community: Option<String>,
     /// or of this site; absent: all that the token sees.
+    #[schema(schema_with = words::id, required = false)]
     site: Option<String>,
     /// Local to the site of an alarm: what is not critical waits until they end.
     quiet: Option<Quiet>,

@@ -6,7 +6,7 @@ use axum::extract;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, OPERATORS, READERS};
 use super::extract::{Id, Json, Query};
 use super::paging::{List, Page};
@@ -26,6 +26,7 @@ pub(super) struct AlarmsQuery {
     pub site: Option<String>,
     pub device: Option<String>,
     /// The `next` of the page before.
+    #[param(schema_with = words::cursor, required = false)]
     pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
@@ -85,6 +86,7 @@ pub(super) async fn get_alarm(
 #[serde(deny_unknown_fields)]
 pub(super) struct Acknowledgement {
     /// At most 500 bytes.
+    #[schema(max_length = 500, example = "已联系维修")]
     pub note: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, READERS};
 use super::etag::IfMatch;
 use super::extract::{Id, Json, Query, check_text};
@@ -19,9 +19,12 @@ use crate::domain::zone::{DEFAULT_ZONE, Tz};
 use crate::store::registry::{self, Kind};
 
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "新华小区", "committee": "xinhua-juweihui", "time_zone": "Asia/Shanghai"}))]
 pub(super) struct CommunityFields {
+    #[schema(schema_with = words::words)]
     pub name: String,
     /// The organization that is its residents' committee.
+    #[schema(schema_with = words::id)]
     pub committee: String,
     /// IANA name; absent: it keeps its own, a new community is in Asia/Shanghai.
     #[schema(example = "Asia/Shanghai")]

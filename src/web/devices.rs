@@ -31,12 +31,16 @@ use crate::store::registry::{self, DeviceFields as Stored, Kind};
 use crate::store::vitals::{self, Vital};
 
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"site": "xinhua-east", "kind": "bin", "name": "厨余垃圾桶3", "streams": ["food"]}))]
 pub(super) struct DeviceFields {
+    #[schema(schema_with = words::id)]
     pub site: String,
     #[schema(schema_with = words::device_kind)]
     pub kind: DeviceKind,
+    #[schema(schema_with = words::words, required = false)]
     pub name: Option<String>,
-    #[schema(schema_with = words::streams)]
+    /// At least one; absent: all.
+    #[schema(schema_with = words::some_streams, required = false)]
     pub streams: Option<Vec<Stream>>,
 }
 
@@ -181,6 +185,7 @@ pub(super) struct DevicesQuery {
     #[param(schema_with = words::device_kind, required = false)]
     pub kind: Option<DeviceKind>,
     /// The `next` of the page before.
+    #[param(schema_with = words::cursor, required = false)]
     pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]

@@ -88,6 +88,7 @@ pub(super) struct EventsQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Instant>,
     /// The `next` of the page before.
+    #[param(schema_with = words::cursor, required = false)]
     cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::{App, words};
 use super::access::{ADMINS, Access, READERS};
 use super::extract::{Date, Id, Json, Query, rows};
 use super::figures::span;
@@ -21,9 +21,10 @@ use crate::store::{audit, erasure, roster};
 
 /// A row of an import.
 #[derive(Deserialize, ToSchema)]
-#[schema(as = HouseholdRow)]
+#[schema(as = HouseholdRow, example = json!({"household": "new-1-101", "building": "1", "enrolled_from": "2026-09-01", "cards": ["04A2B9C1"]}))]
 #[expect(dead_code, reason = "states the JSON of a row for the OpenAPI document; `rows::households` reads it")]
 pub(super) struct HouseholdFields {
+    #[schema(schema_with = words::id)]
     household: String,
     building: Option<String>,
     /// The first day of its enrolment.
@@ -32,7 +33,8 @@ pub(super) struct HouseholdFields {
     /// The last day of its enrolment.
     #[schema(value_type = Option<String>, format = Date)]
     enrolled_until: Option<NaiveDate>,
-    /// All its cards: one that a row leaves out is no longer its.
+    /// All its cards, each of 1 to 64 bytes: one that a row leaves out is no longer its.
+    #[schema(schema_with = words::cards)]
     cards: Vec<String>,
 }
 
@@ -112,6 +114,7 @@ pub(super) struct HouseholdsQuery {
     #[param(value_type = Option<String>, format = Date)]
     pub to: Option<Date>,
     /// The `next` of the page before.
+    #[param(schema_with = words::cursor, required = false)]
     pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]

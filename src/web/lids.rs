@@ -13,7 +13,7 @@ use crate::store::{StoreError, lids};
 
 /// A bin's lid: how it is to be by the hours of its site, and how it says that it is.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Lid)]
+#[schema(as = BinLid)]
 pub(super) struct LidView {
     pub expected: Lid,
     /// Null: it has not said.

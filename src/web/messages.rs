@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, SCHEDULERS, SITE_READERS};
 use super::extract::{Date, Id, Instant, Json, Query, rfc3339};
 use super::paging::{List, Page};
@@ -27,15 +27,17 @@ const DEFAULT_SECONDS: u32 = 600;
 /// A message: shown now for `seconds`, or from `at`, or `daily` from `from` to `until`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewMessage)]
+#[schema(as = NewMessage, example = json!({"text": "垃圾分类,因为你", "target": {"community": "xinhua"},
+    "daily": {"start": "sunset+00:15", "seconds": 7200}, "from": "2026-12-01", "until": "2026-12-31"}))]
 pub(super) struct NewMessage {
     /// 1 to 256 bytes of letters, digits and punctuation. `{participation}`, `{accuracy}`, `{participating}`,
     /// `{households}` (of the community's last full week, rounded, and withheld where small), `{community}`, `{site}`
     /// and `{date}` are filled in when it is sent.
-    #[schema(example = "垃圾分类,因为你")]
+    #[schema(min_length = 1, max_length = 256)]
     pub text: String,
     pub target: Target,
     /// 1 to 86400; absent: 600.
+    #[schema(minimum = 1, maximum = 86_400)]
     pub seconds: Option<u32>,
     /// When it begins; absent: now.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -54,9 +56,10 @@ pub(super) struct NewMessage {
 #[schema(as = Daily)]
 pub(super) struct DailyBody {
     /// `18:30`, `sunset`, `sunset+00:15` or `sunset-00:30`.
-    #[schema(example = "sunset+00:15")]
+    #[schema(example = "sunset+00:15", pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|sunset([+-](0[0-5]:[0-5][0-9]|06:00))?)$")]
     pub start: String,
     /// 1 to 86400.
+    #[schema(minimum = 1, maximum = 86_400)]
     pub seconds: u32,
 }
 
@@ -290,6 +293,7 @@ pub(super) fn sees(access: &Access, target: &Target) -> bool {
 #[into_params(parameter_in = Query)]
 pub(super) struct MessagesQuery {
     /// The `next` of the page before.
+    #[param(schema_with = words::cursor, required = false)]
     cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]

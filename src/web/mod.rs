@@ -8,12 +8,14 @@ mod access;
 mod alarm_hooks;
 mod alarms;
 mod assets;
+mod asyncapi;
 mod board;
 mod chart;
 mod communities;
 mod configs;
 mod devices;
 mod displays;
+mod document;
 mod etag;
 mod events;
 mod explain;
@@ -61,7 +63,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -110,26 +111,6 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_IMPORT: usize = 8 * 1024 * 1024;
 /// How long requests under way may take to finish once the backend shuts down.
 const DRAIN: Duration = Duration::from_secs(10);
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Fenlei", description = "Waste-sorting sites: registry, schedules, figures, ledger.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    components(schemas(Problem)),
-    security(("bearer" = [])),
-    modifiers(&Bearer)
-)]
-struct Document;
-
-struct Bearer;
-
-impl utoipa::Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let about = "A token made by `fenlei token add`";
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(about)).build();
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-    }
-}
 
 fn api() -> OpenApiRouter<Arc<App>> {
     let households = routes!(households::list_households, households::import_households);
@@ -182,19 +163,13 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(quarantine::list_quarantine))
         .routes(routes!(quarantine::delete_quarantined))
         .routes(routes!(quarantine::retry_quarantined))
-        .routes(routes!(openapi))
-}
-
-/// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "document", security(()),
-    responses((status = 200, body = Object, description = "OpenAPI 3.1")))]
-async fn openapi(Extension(document): Extension<Arc<utoipa::openapi::OpenApi>>) -> axum::response::Response {
-    axum::response::IntoResponse::into_response(axum::Json(&*document))
+        .routes(routes!(asyncapi::asyncapi))
+        .routes(routes!(document::openapi))
 }
 
 /// The whole of what is served over HTTP.
 pub fn router(app: App) -> Router {
-    let document = OpenApiRouter::with_openapi(Document::openapi());
+    let document = OpenApiRouter::with_openapi(document::Document::openapi());
     let (api, document) = document.nest("/api/v1", api()).split_for_parts();
     let app = Arc::new(app);
     let all = api
@@ -207,7 +182,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(layers::unknown_method)
         .with_state(Arc::clone(&app))
         .layer(middleware::from_fn_with_state(app, limits::limit))
-        .layer(Extension(Arc::new(document)))
+        .layer(Extension(Arc::new(document::complete(document))))
         .layer(Extension(telemetry::install()))
         .layer(Extension(Arc::<board::Boards>::default()))
         .layer(DefaultBodyLimit::max(MAX_BODY));

@@ -27,25 +27,28 @@ use crate::store::notes::{NoteError, NotedDeposit, note_deposit, note_verdict};
 /// A deposit seen (`stream` and what is known of it), or a verdict on one that is stored (`deposit` and `verdict`).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Note)]
+#[schema(as = Note, example = json!({"stream": "food", "grams": 900, "verdict": "correct"}))]
 pub(super) struct NoteBody {
-    #[schema(schema_with = words::stream)]
+    #[schema(schema_with = words::stream, required = false)]
     stream: Option<Stream>,
     /// 0 to 200000; absent: not weighed, and 0 in the figures.
+    #[schema(minimum = 0, maximum = 200_000)]
     grams: Option<u32>,
     /// Opaque, at most 64 bytes; only its keyed hash is kept.
+    #[schema(schema_with = words::card, required = false)]
     card: Option<String>,
     /// Who brought it, where no card was read.
+    #[schema(schema_with = words::id, required = false)]
     household: Option<String>,
     /// When it happened; absent: now.
     #[schema(value_type = Option<String>, format = DateTime)]
     time: Option<String>,
-    #[schema(schema_with = words::verdict)]
+    #[schema(schema_with = words::verdict, required = false)]
     verdict: Option<Verdict>,
     /// Of a deposit any text of at most 256 bytes; of a verdict `mixed`, `bagged`, `wrong_stream` or `contaminated`.
+    #[schema(max_length = 256)]
     reason: Option<String>,
     /// The deposit that the verdict is on.
-    #[schema(value_type = Option<Object>, example = json!({"device": "bin-1", "boot": 7, "seq": 1042}))]
     deposit: Option<DepositRef>,
 }
 
@@ -120,7 +123,7 @@ impl From<NoteError> for Problem {
 #[utoipa::path(post, path = "/sites/{id}/deposits", tag = "events",
     params(("id" = String, Path), ("Idempotency-Key" = String, Header, description = "New for each note; remembered for 7 days")),
     request_body = NoteBody,
-    responses((status = 201, body = EventView), (status = 422, description = "The key was used for another request"), WriteProblems))]
+    responses((status = 201, body = EventView), (status = 422, body = Problem, content_type = "application/problem+json", description = "The key was used for another request"), WriteProblems))]
 pub(super) async fn note(
     State(app): State<Arc<App>>,
     access: Access,

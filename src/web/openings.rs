@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, OPERATORS, SITE_READERS};
 use super::extract::{Id, Json, Query, check_text, rfc3339};
 use super::messages::CommandView;
@@ -23,10 +23,10 @@ const SECONDS: std::ops::RangeInclusive<u32> = 60..=24 * 60 * 60;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewOpening)]
+#[schema(as = NewOpening, example = json!({"reason": "清运车晚到，居民在等候", "seconds": 1800}))]
 pub(super) struct NewOpening {
     /// Why: 1 to 200 bytes.
-    #[schema(example = "清运车晚到，居民在等候")]
+    #[schema(schema_with = words::words)]
     pub reason: String,
     /// For how long: 60 to 86400.
     #[schema(minimum = 60, maximum = 86400)]

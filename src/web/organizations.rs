@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, READERS};
 use super::etag::IfMatch;
 use super::extract::{Id, Json, Query, check_text};
@@ -18,7 +18,9 @@ use crate::domain::registry::{Organization, OrganizationKind, Registry, Role};
 use crate::store::registry::{self, Kind};
 
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"name": "新华小区居民委员会", "kind": "committee"}))]
 pub(super) struct OrganizationFields {
+    #[schema(schema_with = words::words)]
     pub name: String,
     pub kind: OrganizationKind,
 }

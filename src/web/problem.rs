@@ -174,7 +174,7 @@ impl IntoResponses for WriteProblems {
     }
 }
 
-fn documented(answers: &[(u16, &str)]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+pub(super) fn documented(answers: &[(u16, &str)]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
     let response = |about: &str| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         ResponseBuilder::new().description(about).content(PROBLEM_JSON, content).build()

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, READERS};
 use super::etag::IfMatch;
 use super::extract::{Date, Id, Json, Query};
@@ -19,8 +19,12 @@ use crate::domain::registry::{Project, Registry, Role, Targets};
 use crate::store::registry::{self, Kind};
 
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"community": "xinhua", "organization": "xinhua-juweihui", "starts": "2026-09-01",
+    "targets": {"participation": 0.9, "awareness": 0.95}}))]
 pub(super) struct ProjectFields {
+    #[schema(schema_with = words::id)]
     pub community: String,
+    #[schema(schema_with = words::id)]
     pub organization: String,
     #[schema(value_type = String, format = Date)]
     pub starts: Date,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, OPERATORS};
 use super::extract::{Id, Json, Query, rfc3339};
 use super::paging::Page;
@@ -109,8 +109,10 @@ pub(super) struct QuarantineView {
 #[into_params(parameter_in = Query)]
 pub(super) struct QuarantineQuery {
     pub device: Option<String>,
+    #[param(schema_with = words::refusal, required = false)]
     pub reason: Option<String>,
     /// The `next` of the page before.
+    #[param(schema_with = words::cursor, required = false)]
     pub cursor: Option<String>,
     /// Items on a page: 1 to 1000, 100 where absent.
     #[param(minimum = 1, maximum = 1000)]

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::{App, words};
 use super::access::{Access, SITE_READERS};
 use super::communities::zone;
 use super::etag::IfMatch;
@@ -19,8 +19,11 @@ use crate::domain::registry::{Registry, Role};
 use crate::store::registry::{self, Kind, SiteFields as Stored};
 
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"community": "xinhua", "name": "新华小区北门垃圾箱房", "latitude": 31.2063, "longitude": 121.4217}))]
 pub(super) struct SiteFields {
+    #[schema(schema_with = words::id)]
     pub community: String,
+    #[schema(schema_with = words::words)]
     pub name: String,
     /// IANA name; absent: it keeps its own, a new site takes its community's.
     #[schema(example = "Asia/Shanghai")]

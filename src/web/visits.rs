@@ -25,8 +25,10 @@ use crate::store::{audit, visits};
 
 /// A visit to a household, or a survey of it.
 #[derive(Serialize, Deserialize, ToSchema)]
-#[schema(as = Visit)]
+#[schema(as = Visit, example = json!({"household": "xh-01-101", "date": "2026-09-02", "kind": "survey",
+    "outcome": "answered", "claimed": true, "tested": null}))]
 pub(super) struct VisitView {
+    #[schema(schema_with = words::id)]
     household: String,
     /// The day at the community; none to come.
     #[schema(value_type = String, format = Date)]
@@ -79,7 +81,7 @@ pub(super) struct Recorded {
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "New for each request; remembered for 7 days")),
     request_body(content((VisitsBody = "application/json"), (String = "text/csv"),
         (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
-    responses((status = 200, body = Recorded), (status = 422, description = "The key was used for another request"), WriteProblems))]
+    responses((status = 200, body = Recorded), (status = 422, body = Problem, content_type = "application/problem+json", description = "The key was used for another request"), WriteProblems))]
 pub(super) async fn record_visits(
     State(app): State<Arc<App>>,
     access: Access,
