@@ -1,7 +1,9 @@
 //! The file with the key of the card hashes: made once, readable by its owner alone, part of no backup.
 //!
-//! Two processes that start at once end with one key, and a store that was begun with a key never gets
-//! another one: under a new key no card would be recognized again.
+//! Two processes that start at once end with one key, and a store that was begun with a key never gets another one by
+//! mistake: under a new key no card would be recognized again. A rotation adds a secret to the file, and the store's hashes
+//! are hashed once more under it: every card is recognized as before, while who knows the old secret alone can make nothing
+//! of them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::domain::card::CardKey;
+use crate::domain::card::{Added, CardKey};
 use crate::draft::Draft;
-use crate::store::{StoreError, registry};
+use crate::store::{StoreError, card_keys, registry};
 
 const BYTES: usize = 32;
 
@@ -22,48 +24,97 @@ pub enum CardKeyError {
     File { path: PathBuf, error: io::Error },
     #[error("the card key file {} is open to others (mode {mode:03o}): run chmod 600 on it", .path.display())]
     Open { path: PathBuf, mode: u32 },
-    #[error("the card key file {} does not hold 64 hexadecimal digits: put the right file back", .0.display())]
+    #[error("the card key file {} does not hold lines of 64 hexadecimal digits: put the right file back", .0.display())]
     Content(PathBuf),
-    #[error("the store was begun with a card key, but {} is not there: put it back or correct `privacy.card_key_file`", .0.display())]
+    #[error("the store was begun with a card key, but {} is not there: put it back or correct `privacy.card_key_file`; if it is lost for good, see `fenlei card-key replace --help`", .0.display())]
     Lost(PathBuf),
+    #[error("{} is there: rotate it, or, if it is not the key of this store, move it away first", .0.display())]
+    There(PathBuf),
     #[error("the operating system gives no random numbers: {0}")]
     NoRandom(getrandom::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The key for a store, within a transaction of it: the first key it meets is the one it keeps to.
+/// The key for a store, within a transaction of it: the first key it meets is the one it keeps to, and secrets that were
+/// added to the file since count once [`catch_up`] has brought the store under them.
 pub fn for_store(connection: &Connection, path: &Path) -> Result<CardKey, CardKeyError> {
-    if registry::card_key_fingerprint(connection)?.is_some() && !path.exists() {
+    Ok(of_store(connection, path)?.0)
+}
+
+/// Brings the store under all secrets of the file, and gives the key. The store of a backup from before a rotation is
+/// brought under them just the same.
+pub fn catch_up(connection: &Connection, path: &Path) -> Result<CardKey, CardKeyError> {
+    let (then, added) = of_store(connection, path)?;
+    if added.is_empty() {
+        return Ok(then);
+    }
+    let key = load_or_create(path)?;
+    let cards = card_keys::rehash(connection, &added, &key.fingerprint())?;
+    tracing::info!(cards, "the cards are hashed under the rotated key from now on");
+    Ok(key)
+}
+
+fn of_store(connection: &Connection, path: &Path) -> Result<(CardKey, Added), CardKeyError> {
+    let known = registry::card_key_fingerprint(connection)?;
+    if known.is_some() && !path.exists() {
         return Err(CardKeyError::Lost(path.to_owned()));
     }
     let key = load_or_create(path)?;
-    registry::check_card_key(connection, &key.fingerprint())?;
-    Ok(key)
+    if known.is_none() {
+        registry::check_card_key(connection, &key.fingerprint())?;
+    }
+    let expected = known.unwrap_or_else(|| key.fingerprint());
+    let (found, since) = (key.fingerprint(), key.since(&expected));
+    since.ok_or_else(|| StoreError::WrongCardKey { found, expected }.into())
+}
+
+/// Adds a secret to the file. The store is brought under it when the backend starts next.
+pub fn rotate(path: &Path) -> Result<(), CardKeyError> {
+    let file_error = |error| CardKeyError::File { path: path.to_owned(), error };
+    let (_, text) = read(File::open(path).map_err(file_error)?, path)?;
+    let rotated = format!("{}\n{}\n", text.trim_end(), secret()?);
+    Draft::beside(path).and_then(|draft| draft.write(&rotated)).and_then(Draft::replace).map_err(file_error)
+}
+
+/// Makes a new key for a store whose key is lost. No card that the store knows is recognized again; what was counted
+/// stays with the household that it was counted for.
+pub fn replace(connection: &Connection, path: &Path) -> Result<usize, CardKeyError> {
+    if path.exists() {
+        return Err(CardKeyError::There(path.to_owned()));
+    }
+    let key = load_or_create(path)?;
+    Ok(card_keys::forget(connection, &key.fingerprint())?)
 }
 
 /// The key in the file, which is made when it is not there.
 pub fn load_or_create(path: &Path) -> Result<CardKey, CardKeyError> {
     let file_error = |error| CardKeyError::File { path: path.to_owned(), error };
     match File::open(path) {
-        Ok(file) => return read(file, path),
+        Ok(file) => return Ok(read(file, path)?.0),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(file_error(error)),
     }
-    let mut secret = [0; BYTES];
-    getrandom::fill(&mut secret).map_err(CardKeyError::NoRandom)?;
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let draft = Draft::beside(path).and_then(|draft| draft.write(&format!("{hex}\n"))).map_err(file_error)?;
+    let secret = secret()?;
+    let draft = Draft::beside(path).and_then(|draft| draft.write(&format!("{secret}\n"))).map_err(file_error)?;
     match draft.place_new() {
         Ok(()) => {}
         // Another process was quicker: its key is the key.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(file_error(error)),
     }
-    read(File::open(path).map_err(file_error)?, path)
+    Ok(read(File::open(path).map_err(file_error)?, path)?.0)
 }
 
-fn read(mut file: File, path: &Path) -> Result<CardKey, CardKeyError> {
+/// 64 hexadecimal digits that nobody knows.
+fn secret() -> Result<String, CardKeyError> {
+    let mut secret = [0; BYTES];
+    getrandom::fill(&mut secret).map_err(CardKeyError::NoRandom)?;
+    Ok(secret.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The key, and the text that it was read from: a secret a line, the oldest first.
+fn read(mut file: File, path: &Path) -> Result<(CardKey, String), CardKeyError> {
     let file_error = |error| CardKeyError::File { path: path.to_owned(), error };
     let mode = file.metadata().map_err(file_error)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
@@ -71,8 +122,10 @@ fn read(mut file: File, path: &Path) -> Result<CardKey, CardKeyError> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(file_error)?;
-    let secret = parse(text.trim_end()).ok_or_else(|| CardKeyError::Content(path.to_owned()))?;
-    Ok(CardKey::new(secret))
+    let mut secrets = text.trim_end().split('\n').map(parse);
+    let first = secrets.next().flatten().map(CardKey::new);
+    let key = secrets.fold(first, |key, secret| Some(key?.then(secret?)));
+    Ok((key.ok_or_else(|| CardKeyError::Content(path.to_owned()))?, text))
 }
 
 fn parse(hex: &str) -> Option<[u8; BYTES]> {

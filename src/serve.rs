@@ -45,7 +45,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     let card_key = store
         .write(move |session| -> Result<_, CardKeyError> {
             states::begin(session.connection, now)?;
-            card_key::for_store(session.connection, &key_file)
+            card_key::catch_up(session.connection, &key_file)
         })
         .await?;
 
@@ -90,6 +90,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         publisher: publisher.clone(),
         clock: clock.clone(),
         evening: config.projector.evening.clone(),
+        retention: config.retention,
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 
@@ -112,6 +113,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         clock,
         card_key,
         limits: web::Limits::new(config.http.requests_per_second),
+        retention: config.retention,
         ready,
         on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();

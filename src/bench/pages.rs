@@ -25,6 +25,7 @@ use crate::domain::registry::{Organization, OrganizationKind, Project, Role, Tar
 use crate::domain::roster::HouseholdRow;
 use crate::domain::zone::DEFAULT_ZONE;
 use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
+use crate::store::retention::Retention;
 use crate::store::{Options, Store, StoreError, accounts, roster, sessions};
 use crate::web;
 
@@ -74,6 +75,7 @@ pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>
         clock,
         card_key: key,
         limits: web::Limits::new(NonZeroU32::MAX),
+        retention: Retention::default(),
         ready: Arc::new(|| true),
         on_secret_changed: Arc::new(|_, _| {}),
         broker: web::BrokerAddress { host: None, port: 1883 },

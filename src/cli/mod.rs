@@ -7,6 +7,7 @@
 pub mod account;
 pub mod backup;
 pub mod bench;
+pub mod card_key;
 pub mod check_config;
 pub mod demo;
 pub mod device;
@@ -68,6 +69,8 @@ enum Command {
     Backup(backup::Args),
     /// What an external broker must know of the devices.
     Device(device::Args),
+    /// Rotate the key under which cards are hashed, or replace one that is lost.
+    CardKey(card_key::Args),
 }
 
 /// A command line that cannot be meant.
@@ -113,6 +116,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(&args, &config()?, &clock),
         Command::Backup(args) => backup::run(&args, &config()?),
         Command::Device(args) => device::run(&args, &config()?),
+        Command::CardKey(args) => card_key::run(&args, &config()?, &clock),
     }
 }
 

@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::device_config::EveningMessage;
 use crate::store;
+use crate::store::retention::Retention;
 
 /// The documented defaults.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -33,6 +34,7 @@ pub struct Config {
     pub projector: Projector,
     pub privacy: Privacy,
     pub quarantine: Quarantine,
+    pub retention: Retention,
     pub log: Log,
 }
 
@@ -126,6 +128,9 @@ impl Config {
         let evening_seconds = layers.read("projector.evening_seconds", |value| integer(value, 1, 86_400));
         let card_key_file = layers.read("privacy.card_key_file", file_path);
         let max_per_device = layers.read("quarantine.max_per_device", |value| integer(value, 1, 1_000_000));
+        let departed_days = layers.read("retention.departed_days", days);
+        let visits_days = layers.read("retention.visits_days", days);
+        let audit_days = layers.read("retention.audit_days", days);
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
             http: Http { listen: http_listen?, requests_per_second: NonZeroU32::new(requests_per_second?)? },
@@ -136,6 +141,7 @@ impl Config {
             },
             privacy: Privacy { card_key_file: card_key_file? },
             quarantine: Quarantine { max_per_device: max_per_device? },
+            retention: Retention { departed_days: departed_days?, visits_days: visits_days?, audit_days: audit_days? },
             log: Log { filter: filter? },
         })
     }
@@ -159,6 +165,11 @@ fn integer(value: &Value, least: u32, most: u32) -> Result<u32, String> {
     let number = value.integer().and_then(|number| u32::try_from(number).ok());
     let number = number.filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("a whole number from {least} to {most}"))
+}
+
+/// A number of days; 0: no limit.
+fn days(value: &Value) -> Result<Option<u32>, String> {
+    Ok(Some(integer(value, 0, 36_500)?).filter(|days| *days > 0))
 }
 
 fn client_id(value: &Value) -> Result<String, String> {

@@ -37,9 +37,13 @@ impl CardHash {
     }
 }
 
-/// The secret under which cards are hashed.
+/// The secrets under which cards are hashed, in the order in which they were made: a card under the first, and what comes
+/// of it under each of the others. So a hash can be brought under a new secret although nobody knows its card any more.
 #[derive(Clone)]
-pub struct CardKey(Hmac<Sha256>, [u8; 32]);
+pub struct CardKey(Vec<Secret>);
+
+#[derive(Clone)]
+struct Secret(Hmac<Sha256>, [u8; 32]);
 
 impl fmt::Debug for CardKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,30 +51,72 @@ impl fmt::Debug for CardKey {
     }
 }
 
-impl CardKey {
-    pub fn new(secret: [u8; 32]) -> Self {
+impl Secret {
+    fn new(secret: [u8; 32]) -> Self {
         // HMAC pads a key shorter than the hash's block with zeros; this constructor wants it padded.
         let mut block = [0; 64];
         block[..32].copy_from_slice(&secret);
-        let mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
-        Self(mac, secret)
+        Self(<Hmac<Sha256> as KeyInit>::new(&block.into()), secret)
     }
 
-    pub fn hash(&self, card: &str) -> CardHash {
+    fn hash(&self, bytes: &[u8]) -> CardHash {
         let mut mac = self.0.clone();
-        mac.update(card.as_bytes());
+        mac.update(bytes);
         let full = mac.finalize().into_bytes();
         let mut hash = [0; 16];
         hash.copy_from_slice(&full[..16]);
         CardHash(hash)
     }
+}
+
+impl CardKey {
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self(vec![Secret::new(secret)])
+    }
+
+    /// With one more secret.
+    #[must_use]
+    pub fn then(mut self, secret: [u8; 32]) -> Self {
+        self.0.push(Secret::new(secret));
+        self
+    }
+
+    pub fn hash(&self, card: &str) -> CardHash {
+        let Some((first, later)) = self.0.split_first() else { return CardHash([0; 16]) };
+        later.iter().fold(first.hash(card.as_bytes()), |hash, secret| secret.hash(&hash.0))
+    }
 
     /// Names the key without telling it: the store keeps this to notice a wrong key file.
     pub fn fingerprint(&self) -> String {
-        let mut digest = Sha256::new();
-        digest.update(b"fenlei card key fingerprint");
-        digest.update(self.1);
-        digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        fingerprint(&self.0)
+    }
+
+    /// The key as it was when its fingerprint was this one, and what was added since; `None`: it never was.
+    pub fn since(&self, fingerprint_then: &str) -> Option<(Self, Added)> {
+        let then = (1..=self.0.len()).find(|count| fingerprint(&self.0[..*count]) == fingerprint_then)?;
+        let (then, since) = self.0.split_at(then);
+        Some((Self(then.to_vec()), Added(since.to_vec())))
+    }
+}
+
+fn fingerprint(secrets: &[Secret]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(b"fenlei card key fingerprint");
+    secrets.iter().for_each(|secret| digest.update(secret.1));
+    digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Secrets that were added to a key.
+pub struct Added(Vec<Secret>);
+
+impl Added {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What the longer key makes of the card that the shorter one made this of.
+    pub fn rehash(&self, hash: CardHash) -> CardHash {
+        self.0.iter().fold(hash, |hash, secret| secret.hash(&hash.0))
     }
 }
 
@@ -87,5 +133,19 @@ mod tests {
         assert_ne!(one.fingerprint(), other.fingerprint());
         assert_eq!(CardHash::from_hex(&one.hash("04a1").to_hex()), Some(one.hash("04a1")));
         assert_eq!(CardHash::from_hex("zz"), None);
+    }
+
+    #[test]
+    fn a_hash_is_brought_under_a_longer_key_without_its_card() {
+        let one = CardKey::new([1; 32]);
+        let longer = one.clone().then([2; 32]).then([3; 32]);
+        let (then, added) = longer.since(&one.fingerprint()).unwrap();
+        assert_eq!(then.hash("04a1"), one.hash("04a1"));
+        assert_eq!(added.rehash(one.hash("04a1")), longer.hash("04a1"));
+        assert!(longer.since(&longer.fingerprint()).unwrap().1.is_empty());
+        // Neither the old secret nor the new one alone tells a card.
+        assert_ne!(longer.hash("04a1"), one.hash("04a1"));
+        assert_ne!(longer.hash("04a1"), CardKey::new([3; 32]).hash("04a1"));
+        assert!(longer.since(&CardKey::new([2; 32]).fingerprint()).is_none());
     }
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
 use crate::mqtt::Publisher;
+use crate::store::retention::{self, Retention};
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
 use crate::store::{linkage as feed, linkage_hooks as hooks};
 
@@ -35,12 +36,13 @@ pub struct Jobs {
     pub clock: SharedClock,
     /// What projectors show of themselves.
     pub evening: EveningMessage,
+    pub retention: Retention,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening } = self;
+        let Self { store, publisher, clock, evening, retention } = self;
         let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
         tokio::join!(
             configuring,
@@ -57,8 +59,8 @@ impl Jobs {
                 store.write(move |session| states::alive(session.connection, now))
             }),
             every(FORGET_EVERY, &stop, "forget", || {
-                let now = clock.now().timestamp_millis();
-                let store = &store;
+                let (store, today) = (&store, clock.now());
+                let now = today.timestamp_millis();
                 async move {
                     let forget = store.write(move |session| {
                         quarantine::forget_raw(session.connection, now)?;
@@ -69,6 +71,7 @@ impl Jobs {
                         idempotency::forget(session.connection, now)
                     });
                     forget.await?;
+                    retention::apply(store, retention, today).await?;
                     store.scrub().await
                 }
             }),

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod boots;
 pub mod campaigns;
 pub mod card_counts;
+pub mod card_keys;
 pub mod cards;
 pub mod clock_doubts;
 pub mod commands;
@@ -45,6 +46,7 @@ pub mod quarantine;
 pub mod readers;
 pub mod registry;
 pub mod replay;
+pub mod retention;
 pub mod retime;
 pub mod rollups;
 pub mod roster;
@@ -188,6 +190,12 @@ impl Store {
 /// Opens the file for a command that runs beside the backend, or without it.
 pub fn open_beside(path: &Path) -> Result<Connection, StoreError> {
     connection::open_writer(path, 16)
+}
+
+/// Opens the file for a command that must be alone with it, for as long as the lock is kept.
+pub fn open_alone(path: &Path) -> Result<(Connection, File), StoreError> {
+    let lock = lock(path)?;
+    Ok((open_beside(path)?, lock))
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

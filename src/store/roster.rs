@@ -89,7 +89,13 @@ pub fn import_read(
                         "UPDATE household SET building = ?2, enrolled_from = ?3, enrolled_until = ?4 WHERE key = ?1",
                     )?
                     .execute((household, &row.building, from.0, until))?;
-                connection.prepare_cached("DELETE FROM household_card WHERE household = ?1")?.execute([household])?;
+                // A card whose hash is forgotten can be in no row: what was counted by it stays the household's.
+                connection
+                    .prepare_cached(
+                        "DELETE FROM household_card WHERE household = ?1
+                             AND card IN (SELECT id FROM card WHERE erased IS NULL)",
+                    )?
+                    .execute([household])?;
                 imported.updated += 1;
                 household
             }
@@ -165,7 +171,8 @@ pub fn list(
 ) -> Result<Vec<Listed>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT id, building, enrolled_from, enrolled_until,
-                (SELECT count(*) FROM household_card WHERE household = h.key), key
+                (SELECT count(*) FROM household_card hc JOIN card c ON c.id = hc.card
+                 WHERE hc.household = h.key AND c.erased IS NULL), key
          FROM household h WHERE community = ?1 AND id > ?2 AND erased IS NULL ORDER BY id",
     )?;
     let mut rows = select.query((community, after))?;

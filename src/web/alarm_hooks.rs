@@ -9,12 +9,12 @@ use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, words};
 use super::access::{Access, OPERATORS};
 use super::extract::{Id, Json, Query, rfc3339};
 use super::hook_url;
 use super::paging::{List, Page, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
+use super::{App, words};
 use crate::domain::alarms::Severity;
 use crate::domain::notices::{Format, Quiet};
 use crate::store::alarm_hooks::{self, Asked, Hook};

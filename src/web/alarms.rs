@@ -6,11 +6,11 @@ use axum::extract;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, words};
 use super::access::{Access, OPERATORS, READERS};
 use super::extract::{Id, Json, Query};
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
+use super::{App, words};
 use crate::domain::alarms::{AlarmView, Kind, State};
 use crate::store::alarms::{self, Filter};
 use crate::store::audit;

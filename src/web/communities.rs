@@ -7,13 +7,13 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, words};
 use super::access::{Access, READERS};
 use super::etag::IfMatch;
 use super::extract::{Id, Json, Query, check_text};
 use super::paging::{List, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::resource::{self, Resource};
+use super::{App, words};
 use crate::domain::registry::{Registry, Role};
 use crate::domain::zone::{DEFAULT_ZONE, Tz};
 use crate::store::registry::{self, Kind};

@@ -8,12 +8,12 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, words};
 use super::access::{ADMINS, Access, READERS};
 use super::extract::{Date, Id, Json, Query, rows};
 use super::figures::span;
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
+use super::{App, words};
 use crate::domain::zone::today;
 use crate::rows::households::{from_csv, from_json, from_xlsx};
 use crate::store::doorstep::{self, Doorstep};

@@ -10,11 +10,11 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, words};
 use super::access::{Access, SCHEDULERS, SITE_READERS};
 use super::extract::{Date, Id, Instant, Json, Query, rfc3339};
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
+use super::{App, words};
 use crate::domain::projection::{MAX_SECONDS, Message, Start, Target, check_place, check_text, fill};
 use crate::domain::registry::{Registry, Site};
 use crate::store::commands::{self, Life};
@@ -56,7 +56,10 @@ pub(super) struct NewMessage {
 #[schema(as = Daily)]
 pub(super) struct DailyBody {
     /// `18:30`, `sunset`, `sunset+00:15` or `sunset-00:30`.
-    #[schema(example = "sunset+00:15", pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|sunset([+-](0[0-5]:[0-5][0-9]|06:00))?)$")]
+    #[schema(
+        example = "sunset+00:15",
+        pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|sunset([+-](0[0-5]:[0-5][0-9]|06:00))?)$"
+    )]
     pub start: String,
     /// 1 to 86400.
     #[schema(minimum = 1, maximum = 86_400)]

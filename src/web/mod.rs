@@ -73,6 +73,7 @@ use crate::clock::SharedClock;
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Sender;
 use crate::store::Store;
+use crate::store::retention::Retention;
 use crate::telemetry;
 
 /// What the API works with.
@@ -82,6 +83,8 @@ pub struct App {
     pub card_key: CardKey,
     /// What everybody may ask of the API.
     pub limits: Limits,
+    /// How long is kept what concerns single households.
+    pub retention: Retention,
     /// Whether MQTT accepts devices.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Called when a device's secret no longer holds. `true`: nor does what the broker retains of it, because its

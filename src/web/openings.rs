@@ -9,12 +9,12 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, words};
 use super::access::{Access, OPERATORS, SITE_READERS};
 use super::extract::{Id, Json, Query, check_text, rfc3339};
 use super::messages::CommandView;
 use super::paging::{List, Page, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
+use super::{App, words};
 use crate::store::openings::{self, Opening};
 use crate::store::{StoreError, audit, commands, lids};
 

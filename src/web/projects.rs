@@ -8,13 +8,13 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, words};
 use super::access::{Access, READERS};
 use super::etag::IfMatch;
 use super::extract::{Date, Id, Json, Query};
 use super::paging::{List, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::resource::{self, Resource};
+use super::{App, words};
 use crate::domain::registry::{Project, Registry, Role, Targets};
 use crate::store::registry::{self, Kind};
 

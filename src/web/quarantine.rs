@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{App, words};
 use super::access::{Access, OPERATORS};
 use super::extract::{Id, Json, Query, rfc3339};
 use super::paging::Page;
 use super::problem::{Problem, ReadProblems, WriteProblems};
+use super::{App, words};
 use crate::domain::decode::{Element, decode_kept};
 use crate::domain::inbound::Sender;
 use crate::domain::quarantine::CARD_HASH;

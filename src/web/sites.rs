@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, words};
 use super::access::{Access, SITE_READERS};
 use super::communities::zone;
 use super::etag::IfMatch;
@@ -15,6 +14,7 @@ use super::extract::{Id, Json, Query, check_text};
 use super::paging::{List, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::resource::{self, Resource};
+use super::{App, words};
 use crate::domain::registry::{Registry, Role};
 use crate::store::registry::{self, Kind, SiteFields as Stored};
 

@@ -219,3 +219,34 @@ fn the_reader_of_imports_sees_what_it_must() {
     let names: Vec<_> = named_after(code, "crate::").into_iter().collect();
     assert_eq!(names, ["domain", "ingest", "jobs", "store", "web"]);
 }
+
+/// Two types of one name would be one schema of the OpenAPI document, and one of them would be described wrongly.
+#[test]
+fn no_two_types_share_a_name_in_the_document() {
+    let mut named = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for source in sources("src") {
+        let mut lines = source.code.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            if !(line.starts_with("#[derive(") && line.contains("ToSchema")) {
+                continue;
+            }
+            let mut name = None;
+            for line in lines.by_ref() {
+                if let Some((_, given)) = line.split_once("schema(as = ") {
+                    name = Some(word(given));
+                }
+                let declared = ["struct ", "enum "].iter().find_map(|kind| line.split_once(kind));
+                if let Some((_, declared)) = declared.filter(|_| !line.starts_with("//") && !line.starts_with('#')) {
+                    named
+                        .entry(name.unwrap_or_else(|| word(declared)))
+                        .or_default()
+                        .push(source.path.display().to_string());
+                    break;
+                }
+            }
+        }
+    }
+    assert!(named.len() > 40, "{} types", named.len());
+    let shared: Vec<_> = named.iter().filter(|(_, places)| places.len() > 1).collect();
+    assert!(shared.is_empty(), "{shared:?}");
+}

@@ -50,8 +50,9 @@ fn every_key_of_the_defaults_has_a_comment_above_it() {
     }
     // The optional keys, which stand there as comments, are keys too.
     let all = "\
-        http.listen log.filter mqtt.client_id mqtt.listen mqtt.url privacy.card_key_file \
-        projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device store.cache_mib store.readers store.url";
+        http.listen http.requests_per_second log.filter mqtt.client_id mqtt.listen mqtt.url privacy.card_key_file \
+        projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
+        retention.audit_days retention.departed_days retention.visits_days store.cache_mib store.readers store.url";
     assert_eq!(keys.iter().map(String::as_str).collect::<Vec<_>>().join(" "), all);
 }
 

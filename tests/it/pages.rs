@@ -4,6 +4,7 @@ mod admin;
 mod awareness;
 mod figures;
 mod fleet;
+mod privacy;
 mod sign_in;
 mod visits;
 mod walk;

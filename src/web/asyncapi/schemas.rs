@@ -173,9 +173,7 @@ fn fields(event_type: EventType) -> (&'static [&'static str], Value) {
             }),
         ),
         EventType::Heartbeat => (&[], json!({"celsius": number, "millivolts": number, "rssi": number})),
-        EventType::Lost => {
-            (&["of_boot", "from", "to"], json!({"of_boot": boot(), "from": seq(), "to": seq()}))
-        }
+        EventType::Lost => (&["of_boot", "from", "to"], json!({"of_boot": boot(), "from": seq(), "to": seq()})),
     }
 }
 
@@ -260,5 +258,8 @@ fn config() -> Value {
 
 fn receipt() -> Value {
     let range = json!({"type": "array", "minItems": 2, "maxItems": 2, "items": seq()});
-    object(&["boot", "through"], json!({"boot": boot(), "through": whole(0, MAX_SEQ), "beyond": list(range, MAX_BEYOND)}))
+    object(
+        &["boot", "through"],
+        json!({"boot": boot(), "through": whole(0, MAX_SEQ), "beyond": list(range, MAX_BEYOND)}),
+    )
 }

@@ -19,6 +19,7 @@ mod form;
 mod frame;
 mod imports;
 mod overview;
+mod privacy;
 mod projectors;
 mod sign_in;
 mod sites;
@@ -65,6 +66,7 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/language/{lang}", get(sign_in::choose_language))
+        .route("/privacy", get(privacy::show))
         .route("/account", get(account::show))
         .route("/account/password", post(account::password))
         .route("/account/sign-out", post(account::sign_out))

@@ -55,6 +55,7 @@ fn page(lang: Language, status: StatusCode, next: Option<&str>, error: Option<&s
             button type="submit" { (lang.t("登录", "Sign in")) }
         }
         p.note { (lang.t("没有账号?请联系系统管理员。", "No account? Ask your administrator for one.")) }
+        p.note { a href="/privacy" { (lang.t("个人信息处理说明", "What is kept of people, and why")) } }
         p.note {
             (lang.t("给程序员:", "For programs: ")) a href="/api/v1/openapi.json" { (lang.t("接口文档(OpenAPI 3.1)", "the API (OpenAPI 3.1)")) }
         }

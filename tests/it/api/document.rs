@@ -70,7 +70,11 @@ const PROMISED: &[&str] = &[
     "GET /events",
     "GET /stream",
     "GET /openapi.json",
+    "GET /asyncapi.json",
 ];
+
+/// For anybody, without a token.
+const DOCUMENTS: [&str; 2] = ["/openapi.json", "/asyncapi.json"];
 
 #[tokio::test]
 async fn the_document_is_openapi_3_1_and_complete() {
@@ -87,7 +91,7 @@ async fn the_document_is_openapi_3_1_and_complete() {
         let operation = &paths[&format!("/api/v1{path}")][method.to_lowercase()];
         let answers = operation["responses"].as_object().unwrap_or_else(|| panic!("{promised} is not documented"));
         assert!(answers.keys().any(|status| status.starts_with('2')), "{promised}");
-        if *path != *"/openapi.json" {
+        if !DOCUMENTS.contains(&path) {
             let problem = &answers["401"]["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(problem, "#/components/schemas/Problem", "{promised}");
         }
@@ -116,7 +120,8 @@ async fn every_route_is_documented() {
             let documented = methods.get(method.as_str().to_lowercase()).is_some();
             // Without a token every handler but the document's stops at once, streams included.
             let status = api.client.request(method.clone(), &url).send().await.unwrap().status();
-            let open = path == "/api/v1/openapi.json" && method == Method::GET;
+            let open =
+                path.strip_prefix("/api/v1").is_some_and(|path| DOCUMENTS.contains(&path)) && method == Method::GET;
             let expected = match (documented, open) {
                 (true, true) => StatusCode::OK,
                 (true, false) => StatusCode::UNAUTHORIZED,
@@ -125,6 +130,43 @@ async fn every_route_is_documented() {
             assert_eq!(status, expected, "{method} {path}");
         }
     }
+}
+
+/// Whoever writes a client sees what to send, and is told what every operation may answer.
+#[tokio::test]
+async fn every_body_has_an_example_and_every_operation_a_limit() {
+    let api = Api::start().await;
+    let document = api.get("openapi.json").await.body;
+    let schemas = &document["components"]["schemas"];
+    for (path, method, operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        let answers = operation["responses"].as_object().unwrap();
+        assert!(answers["429"]["headers"]["Retry-After"].is_object(), "{name}");
+        for (status, answer) in answers {
+            for header in ["RateLimit", "RateLimit-Policy"] {
+                assert!(answer["headers"][header].is_object(), "{name} {status} {header}");
+            }
+        }
+        let Some(body) = operation.get("requestBody") else { continue };
+        let schema = &body["content"]["application/json"]["schema"];
+        assert!(has_example(schema, schemas), "{name} shows no example of its body: {schema}");
+    }
+}
+
+/// Of its own, of what it refers to, of one of its alternatives, or of each of its fields.
+fn has_example(schema: &Value, schemas: &Value) -> bool {
+    if let Some(name) = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next()) {
+        return has_example(&schemas[name], schemas);
+    }
+    let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+    let fields = schema["properties"].as_object();
+    schema.get("example").is_some()
+        || schema.get("examples").is_some()
+        || schema["type"] == "boolean"
+        || schema["type"] == serde_json::json!(["boolean", "null"])
+        || alternatives.clone().any(|one| has_example(one, schemas))
+        || schema.get("items").is_some_and(|items| has_example(items, schemas))
+        || fields.is_some_and(|fields| fields.values().all(|field| has_example(field, schemas)))
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {

@@ -8,6 +8,7 @@ use fenlei::clock::SteppedClock;
 use fenlei::domain::card::{CardHash, CardKey};
 use fenlei::domain::inbound::{Inbound, Sender};
 use fenlei::domain::registry::Role;
+use fenlei::store::retention::Retention;
 use fenlei::store::{Committed, Options, Store, StoreError, tokens};
 use fenlei::web;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -102,6 +103,7 @@ impl Api {
             store: store.clone(),
             clock: clock.clone(),
             card_key: key.clone(),
+            retention: Retention::default(),
             limits: web::Limits::new(per_second.try_into().unwrap()),
             ready: Arc::new(move || mqtt),
             on_secret_changed: Arc::new(move |device, replaced| noted.lock().unwrap().push((device, replaced))),
