@@ -72,6 +72,9 @@ fn of_store(connection: &Connection, path: &Path) -> Result<(CardKey, Added), Ca
 /// Adds a secret to the file. The store is brought under it when the backend starts next.
 pub fn rotate(path: &Path) -> Result<(), CardKeyError> {
     let file_error = |error| CardKeyError::File { path: path.to_owned(), error };
+    // Of two that rotate at once the second adds to what the first has written.
+    let turn = File::open(path).map_err(file_error)?;
+    turn.lock().map_err(file_error)?;
     let (_, text) = read(File::open(path).map_err(file_error)?, path)?;
     let rotated = format!("{}\n{}\n", text.trim_end(), secret()?);
     Draft::beside(path).and_then(|draft| draft.write(&rotated)).and_then(Draft::replace).map_err(file_error)

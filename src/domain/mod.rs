@@ -21,6 +21,7 @@ pub mod matching;
 pub mod needs;
 pub mod notice_text;
 pub mod notices;
+pub mod object;
 pub mod period;
 pub mod picture;
 pub mod projection;

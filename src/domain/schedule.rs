@@ -8,6 +8,7 @@ use fenlei_wire::vocabulary::{Stream, Timing};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
+use super::object::{objects, optional_object};
 use super::zone::{Local, Tz, closes_at, local, opens_at};
 
 /// A schedule as people write it: `GET|PUT /sites/{id}/schedule`.
@@ -23,11 +24,11 @@ pub struct Schedule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The meeting that agreed on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_object")]
     pub meeting: Option<Meeting>,
     pub weekly: Vec<WeeklyWindow>,
     /// Days on which other windows hold instead of the weekly ones.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     pub dates: Vec<DateWindows>,
 }
 
@@ -53,6 +54,7 @@ pub struct WeeklyWindow {
 pub struct DateWindows {
     #[schema(value_type = String, format = Date, example = "2027-01-01")]
     pub date: NaiveDate,
+    #[serde(deserialize_with = "objects")]
     pub windows: Vec<DayWindow>,
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::{Access, OPERATORS};
-use super::extract::{Id, Json, Query, rfc3339};
+use super::extract::{Id, Json, Query, optional_object, rfc3339};
 use super::hook_url;
 use super::paging::{List, Page, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
@@ -42,6 +42,7 @@ pub(super) struct NewHook {
     #[schema(schema_with = words::id, required = false)]
     site: Option<String>,
     /// Local to the site of an alarm: what is not critical waits until they end.
+    #[serde(default, deserialize_with = "optional_object")]
     quiet: Option<Quiet>,
     /// Of a generic webhook: the key of Standard Webhooks, base64 of 24 to 64 bytes with or without `whsec_` before it;
     /// of DingTalk: the robot's `SEC…`. Absent: nothing is signed.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, OPERATORS, READERS};
-use super::extract::{Id, Json, Query};
+use super::extract::{Id, Json, Object, Query};
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::{App, words};
@@ -106,6 +106,7 @@ pub(super) async fn acknowledge(
     let body: Acknowledgement = match body.as_ref() {
         [] => Acknowledgement::default(),
         body => serde_json::from_slice(body)
+            .map(|Object(acknowledgement)| acknowledgement)
             .map_err(|_| Problem::bad_request("the body must be {\"note\": a text of at most 500 bytes}, or absent"))?,
     };
     if body.note.as_ref().is_some_and(|note| note.len() > MAX_NOTE) {

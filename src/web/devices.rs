@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::{Access, OPERATORS, READERS};
 use super::configs::ConfigView;
 use super::etag::{Edited, IfMatch, Tagged};
-use super::extract::{Id, Json, Query, check_text, rfc3339};
+use super::extract::{Id, Json, Object, Query, check_text, rfc3339};
 use super::lids::LidView;
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
@@ -335,6 +335,7 @@ pub(super) async fn rotate_secret(
         Rotation::default()
     } else {
         serde_json::from_slice(&body)
+            .map(|Object(rotation)| rotation)
             .map_err(|_| Problem::bad_request("the body must be {\"replaced\":true}, {\"replaced\":false} or absent"))?
     };
     let (secret, password) = new_secret().await?;

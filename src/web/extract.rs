@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::App;
 use super::explain::explain;
 use super::problem::Problem;
+pub(super) use crate::domain::object::{Object, object, optional_object};
 use crate::domain::period::parse_date;
 use crate::domain::rows::Rows;
 pub(super) use crate::domain::zone::rfc3339;
@@ -38,12 +39,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let bytes = body(request, state).await?;
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let value = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer).map_err(|error| {
             let (path, error) = (error.path().to_string(), error.into_inner());
             if error.is_data() { Problem::bad_request(explain(&path, &error.to_string())) } else { no_json(&error) }
         })?;
         deserializer.end().map_err(|error| no_json(&error))?;
-        Ok(Self(value))
+        Ok(Self(value.0))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Access, SCHEDULERS, SITE_READERS};
-use super::extract::{Date, Id, Instant, Json, Query, rfc3339};
+use super::extract::{Date, Id, Instant, Json, Query, optional_object, rfc3339};
 use super::paging::{List, Page};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::{App, words};
@@ -42,6 +42,7 @@ pub(super) struct NewMessage {
     /// When it begins; absent: now.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub at: Option<Instant>,
+    #[serde(default, deserialize_with = "optional_object")]
     pub daily: Option<DailyBody>,
     /// The first and the last local day of a daily message, both included; absent: from today, without end.
     #[schema(value_type = Option<String>, format = Date)]

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::access::{Access, READERS, RECORDERS};
 use super::events::EventView;
-use super::extract::{Id, Json};
+use super::extract::{Id, Json, optional_object};
 use super::once::IdempotencyKey;
 use super::problem::{Problem, WriteProblems};
 use super::{App, words};
@@ -49,6 +49,7 @@ pub(super) struct NoteBody {
     #[schema(max_length = 256)]
     reason: Option<String>,
     /// The deposit that the verdict is on.
+    #[serde(default, deserialize_with = "optional_object")]
     deposit: Option<DepositRef>,
 }
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::access::{Access, READERS};
 use super::etag::IfMatch;
-use super::extract::{Date, Id, Json, Query};
+use super::extract::{Date, Id, Json, Query, object};
 use super::paging::{List, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::resource::{self, Resource};
@@ -28,7 +28,7 @@ pub(super) struct ProjectFields {
     pub organization: String,
     #[schema(value_type = String, format = Date)]
     pub starts: Date,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub targets: Targets,
 }
 

@@ -13,6 +13,7 @@ use super::extract::{Date, Id, Json, Query};
 use super::figures::{HourView, SpanQuery};
 use super::problem::{Problem, WriteProblems};
 use crate::domain::DEFINITIONS;
+use crate::domain::object::objects;
 use crate::domain::schedule::{DateWindows, Meeting, Schedule, Timetable, WeeklyWindow};
 use crate::domain::statistics::{TimingCounts, rate, rounded};
 use crate::domain::zone::today;
@@ -21,6 +22,7 @@ use crate::store::{figures, replay};
 /// Hours that are thought of: a schedule as it would be put, held against every day of the period.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"weekly": [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "open": "18:00", "close": "20:00"}]}))]
 pub(super) struct Proposal {
     /// Taken as it may be in a schedule that was read; the proposal holds on all days.
     #[serde(default, rename = "valid_from")]
@@ -33,7 +35,7 @@ pub(super) struct Proposal {
     #[serde(default, rename = "meeting")]
     _meeting: Option<Meeting>,
     weekly: Vec<WeeklyWindow>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     dates: Vec<DateWindows>,
 }
 

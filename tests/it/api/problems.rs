@@ -16,6 +16,7 @@ async fn what_is_refused_is_a_problem() {
     for answer in [
         put("{").await,
         put("[]").await,
+        put(r#"["x","committee"]"#).await,
         put(r#"{"name":"x"}"#).await,
         put(r#"{"name":7,"kind":"committee"}"#).await,
         put(r#"{"name":"x","kind":"secret-value"}"#).await,
@@ -35,6 +36,7 @@ async fn what_is_refused_is_a_problem() {
     insta::assert_json_snapshot!(seen, @r#"
     [
       "400 the body is not JSON: look at line 1, column 1",
+      "400 the body must be a JSON object",
       "400 the body must be a JSON object",
       "400 `kind` is missing",
       "400 `name` must be a string",
