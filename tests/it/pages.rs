@@ -5,6 +5,7 @@ mod awareness;
 mod figures;
 mod fleet;
 mod privacy;
+mod projectors;
 mod sign_in;
 mod visits;
 mod walk;
