@@ -108,7 +108,8 @@ mod tests {
             windows_observed,
         };
         let means = means(&[week(4, 14, 1), week(0, 0, 0), week(8, 1, 3)]);
-        assert_eq!((means.weeks, means.participation, means.accuracy), (2, Some(0.6), Some(0.625)));
+        assert_eq!((means.weeks, means.accuracy), (2, Some(0.625)));
+        assert!(means.participation.is_some_and(|mean| (mean - 0.6).abs() < 1e-12), "{means:?}");
         assert_eq!(means.off_hours, None);
         assert_eq!(super::means(&[]), Means::default());
     }

@@ -147,6 +147,29 @@ async fn the_doorstep_list_is_shown_to_who_asks_and_each_look_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_long_list_is_shown_a_page_at_a_time_and_leaves_as_a_whole() {
+    let api = Api::with_registry().await;
+    let row = |number| json!({"household": format!("n{number}"), "building": format!("{}号楼", number % 3), "enrolled_from": "2026-01-01", "cards": []});
+    api.post("communities/garden/households", (1..=1_100).map(row).collect()).await;
+    let browser = Browser::signed_in(&api, "wang", Some("north"), &[Role::Organization]).await;
+    let list = format!("{DOORSTEP}?which=both");
+    let count = |page: &str| page.matches("<th scope=\"row\">n").count();
+    let pages = [
+        browser.see(&list).await,
+        browser.see(&format!("{list}&page=2")).await,
+        browser.see(&format!("{list}&page=3")).await,
+    ];
+    assert_eq!(pages.each_ref().map(|page| count(page)), [500, 500, 100]);
+    assert!(pages[0].contains("<strong>1100</strong>") && pages[0].contains("page=3\">3</a>"), "{}", pages[0]);
+    assert!(pages.iter().all(|page| page.len() < 100_000), "light enough for a phone");
+    let (third, twelfth) = (pages[0].find(">n3<").unwrap(), pages[0].find(">n12<").unwrap());
+    assert!(third < twelfth, "by number within a building");
+    assert_eq!(count(&browser.see(&format!("{list}&page=99")).await), 0);
+    let file = browser.get(&format!("{DOORSTEP}.csv?which=both")).await;
+    assert_eq!(file.body.lines().count(), 1_101);
+}
+
+#[tokio::test]
 async fn who_may_not_see_a_community_finds_none_of_its_pages() {
     let api = lived_in().await;
     let south = Browser::signed_in(&api, "south", Some("south"), &[Role::Organization]).await;

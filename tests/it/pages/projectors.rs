@@ -64,7 +64,10 @@ async fn a_message_is_looked_at_published_and_taken_back() {
     assert!(browser.see(&ask).await.contains("撤回后不再放映"));
     assert_eq!(messages(&api).await.len(), 1, "to ask changes nothing");
     let taken = browser.submit(&ask, &ask, &[]).await;
-    assert_eq!((taken.status, taken.location.as_deref()), (StatusCode::SEE_OTHER, Some("/projectors?community=garden")));
+    assert_eq!(
+        (taken.status, taken.location.as_deref()),
+        (StatusCode::SEE_OTHER, Some("/projectors?community=garden"))
+    );
     assert!(messages(&api).await.is_empty());
     assert_eq!(browser.get(&path).await.status, StatusCode::NOT_FOUND);
     assert!(!browser.see("/projectors").await.contains("谢谢大家"));
@@ -148,7 +151,8 @@ async fn who_only_reads_changes_nothing_and_sees_no_other_organizations() {
     assert_eq!(reader.send(&delete, &[("csrf", &token)]).await.status, StatusCode::FORBIDDEN);
 
     let browser = scheduler(&api).await;
-    for path in [format!("{POST}/{foreign}"), format!("{POST}/{foreign}/delete"), "/projectors?community=river".into()] {
+    for path in [format!("{POST}/{foreign}"), format!("{POST}/{foreign}/delete"), "/projectors?community=river".into()]
+    {
         assert_eq!(browser.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let delete = format!("{POST}/{foreign}/delete");
@@ -180,7 +184,9 @@ async fn what_shows_now_each_step_and_the_proof_are_the_projectors_own_word() {
     let page = browser.see("/projectors").await;
     assert!(page.contains("showing:") && page.contains("showing nothing"), "one of the two: {page}");
     let steps = browser.see(&path).await;
-    let at = |word: &str| steps.find(&format!(">{word}</span> <span class=\"meta\">")).unwrap_or_else(|| panic!("{word}: {steps}"));
+    let at = |word: &str| {
+        steps.find(&format!(">{word}</span> <span class=\"meta\">")).unwrap_or_else(|| panic!("{word}: {steps}"))
+    };
     assert!(at("waiting") < at("sent") && at("sent") < at("received") && at("received") < at("displayed"));
     let told = api.get("projectors/displays?device=beam-1&from=2026-11-23").await.body["days"][0]["minutes"].clone();
     assert_eq!(told, 20);
