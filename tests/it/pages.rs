@@ -7,5 +7,6 @@ mod fleet;
 mod privacy;
 mod projectors;
 mod sign_in;
+mod sites;
 mod visits;
 mod walk;
