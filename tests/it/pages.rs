@@ -8,5 +8,6 @@ mod privacy;
 mod projectors;
 mod sign_in;
 mod sites;
+mod sites;
 mod visits;
 mod walk;

@@ -13,11 +13,14 @@ async fn every_read_has_a_tag_and_every_list_a_cursor() {
     api.put("devices/beam-1", json!({"site": "gate", "kind": "projector"})).await;
     let message = api.post("projectors/messages", json!({"text": "您好", "target": {"site": "gate"}})).await;
     let hook = api.post("alarms/webhooks", json!({"url": "https://alarms.example/", "format": "generic"})).await;
-    assert_eq!((message.status, hook.status), (StatusCode::CREATED, StatusCode::CREATED));
+    let follower = api.post("linkage/webhooks", json!({"url": "https://platform.example/"})).await;
+    let made = [message.status, hook.status, follower.status];
+    assert_eq!(made, [StatusCode::CREATED; 3]);
     let ids = [
         ("/alarms/webhooks/{id}", hook.body["id"].as_str().unwrap()),
         ("/communities/{id}", "garden"),
         ("/devices/{id}", "bin-1"),
+        ("/linkage/webhooks/{id}", follower.body["id"].as_str().unwrap()),
         ("/organizations/{id}", "north"),
         ("/projectors/messages/{id}", message.body["id"].as_str().unwrap()),
         ("/projects/{id}", "sorting"),

@@ -140,7 +140,7 @@ async fn an_import_is_shown_before_it_is_stored() {
         )
         .await;
     assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(bad.body.contains("`enrolled_from` must be a date"), "{}", bad.body);
+    assert!(bad.body.contains("请写成 2026-11-20 这样的日期"), "{}", bad.body);
     let good = format!("{header}h1,1号楼,2026-01-01,,c1;c2\nh2,2号楼,2026-01-01,,\n");
     let checked = browser.upload(page, "/admin/households/check", &[("community", "garden"), ("file", &good)]).await;
     assert_eq!(checked.status, StatusCode::OK, "{checked:?}");
