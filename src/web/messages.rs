@@ -25,7 +25,7 @@ use crate::store::{StoreError, audit, campaigns, fillings};
 const DEFAULT_SECONDS: u32 = 600;
 
 /// A message: shown now for `seconds`, or from `at`, or `daily` from `from` to `until`.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewMessage, example = json!({"text": "垃圾分类,因为你", "target": {"community": "xinhua"},
     "daily": {"start": "sunset+00:15", "seconds": 7200}, "from": "2026-12-01", "until": "2026-12-31"}))]

@@ -20,6 +20,7 @@ type Shows = BTreeMap<(i64, i64, i64), Vec<String>>;
 
 pub(super) fn show(visitor: &Visitor, community: &Community, reading: &Reading, now: DateTime<Utc>) -> Markup {
     let lang = visitor.lang;
+    let all = projectors(&visitor.access.registry, &community.id).count();
     let days = days(&visitor.access.registry, community, &reading.current, now);
     html! {
         h2 { (lang.t("今后两周", "The coming two weeks")) }
@@ -29,19 +30,28 @@ pub(super) fn show(visitor: &Visitor, community: &Community, reading: &Reading, 
                 li {
                     h3 { (lang.weekday(date.weekday().num_days_from_monday())) " " (lang.short(*date)) }
                     @if shows.is_empty() { p.meta { (lang.t("无安排", "nothing planned")) } }
-                    @else { ul { @for (span, on) in shows { li { (one(lang, community.zone, span, on, &reading.current)) } } } }
+                    @else { ul { @for (span, on) in shows { li { (one(lang, community.zone, span, &reading.current)) (places(lang, on, all)) } } } }
                 }
             }
         }
     }
 }
 
-fn one(lang: Language, zone: Tz, (start, end, number): &(i64, i64, i64), on: &[String], messages: &[Stored]) -> Markup {
+fn one(lang: Language, zone: Tz, (start, end, number): &(i64, i64, i64), messages: &[Stored]) -> Markup {
     let message = messages.iter().find(|message| message.number == *number);
     html! {
         span.meta { (clock(lang, zone, *start)) "–" (clock(lang, zone, *end)) }
         @if let Some(message) = message { " " a href={ "/projectors/messages/" (message.id) } { bdi { (message.asked.text) } } }
-        p.meta { @for (at, name) in on.iter().enumerate() { @if at > 0 { (lang.t("、", ", ")) } bdi { (name) } } }
+    }
+}
+
+/// On which projectors something shows, of `all` in number.
+fn places(lang: Language, on: &[String], all: usize) -> Markup {
+    html! {
+        p.meta {
+            @if on.len() == all && all > 1 { (lang.t("全部投影", "all projectors")) }
+            @else { @for (at, name) in on.iter().enumerate() { @if at > 0 { (lang.t("、", ", ")) } bdi { (name) } } }
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use fenlei_wire::schedule::Minute;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Asked, communities, date_of, ground, projector, projectors, zone};
+use super::{Asked, communities, ground, projector, projectors, zone};
 use crate::domain::period::parse_date;
 use crate::domain::projection::{Start, Target, TextError, When, check_place, check_text, fill};
-use crate::domain::zone::opens_at;
+use crate::domain::zone::{DEFAULT_ZONE, opens_at, today};
 use crate::web::App;
 use crate::web::access::{Access, SCHEDULERS};
 use crate::web::extract::{Date, Instant, Json};
@@ -54,12 +54,11 @@ pub(in crate::web::pages) async fn new(
         Some(id) => format!("community:{}", visitor.access.community(&id)?.id),
         None => String::new(),
     };
-    let place = read_target(&target)
-        .map_or(crate::domain::zone::DEFAULT_ZONE, |target| zone(&visitor.access.registry, &target));
+    let place = read_target(&target).map_or(DEFAULT_ZONE, |target| zone(&visitor.access.registry, &target));
     let new = New {
         target,
         when: "daily".to_owned(),
-        date: date_of(place, app.clock.now()),
+        date: today(place, app.clock.now()).to_string(),
         time: "18:30".to_owned(),
         offset: "15".to_owned(),
         minutes: "60".to_owned(),
@@ -74,12 +73,11 @@ pub(in crate::web::pages) async fn post(
 ) -> Result<Response, Problem> {
     visitor.access.may_see(SCHEDULERS)?;
     let (lang, now) = (visitor.lang, app.clock.now());
-    let read = || read(lang, &visitor.access, &new, now);
-    let asked = match read() {
+    let asked = match read(lang, &visitor.access, &new, now) {
         Ok(asked) => asked,
         Err(wrong) => return Ok(page(&visitor, &new, Some(&wrong), None)),
     };
-    let texts = match preview(&app, &visitor.access, asked).await {
+    let texts = match preview(&app, &visitor.access, asked.clone()).await {
         Ok(texts) => texts,
         Err(problem) => return refused(&visitor, &new, problem),
     };
@@ -89,8 +87,6 @@ pub(in crate::web::pages) async fn post(
     if new.step == "preview" {
         return Ok(page(&visitor, &new, None, Some(&texts)));
     }
-    // What was read once is read again: the first went into the preview.
-    let Ok(asked) = read() else { return Ok(page(&visitor, &new, None, None)) };
     match post_message(State(app), visitor.access.clone(), Json(asked)).await {
         Ok((_, _, Json(message))) => Ok(see_other(&format!("/projectors/messages/{}", message.id))),
         Err(problem) => refused(&visitor, &new, problem),
@@ -259,11 +255,12 @@ fn read(lang: Language, access: &Access, new: &New, now: DateTime<Utc>) -> Resul
     if from.zip(until).is_some_and(|(from, until)| until < from) {
         return Err(wrong("until", "最后一天早于第一天。", "The last day is before the first."));
     }
-    let first = from.unwrap_or_else(|| crate::domain::zone::today(zone, now));
-    if until.is_some_and(|until: NaiveDate| until < crate::domain::zone::today(zone, now)) {
+    let today = today(zone, now);
+    let from = from.unwrap_or(today);
+    if until.is_some_and(|until: NaiveDate| until < today) {
         return Err(wrong("until", "最后一天已经过去了。", "The last day is over already."));
     }
-    let when = When::Daily { start, seconds, from: first, until };
+    let when = When::Daily { start, seconds, from, until };
     for site in sites_of(&access.registry, &empty.target) {
         if check_place(&when, site).is_err() {
             let told = match lang {
@@ -277,7 +274,7 @@ fn read(lang: Language, access: &Access, new: &New, now: DateTime<Utc>) -> Resul
         }
     }
     let daily = Some(DailyBody { start: written(start), seconds });
-    Ok(NewMessage { daily, from: from.map(Date), until: until.map(Date), ..empty })
+    Ok(NewMessage { daily, from: Some(Date(from)), until: until.map(Date), ..empty })
 }
 
 /// As the API reads it.

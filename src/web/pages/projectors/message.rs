@@ -53,6 +53,7 @@ fn facts(visitor: &Visitor, message: &MessageView, zone: Tz) -> Markup {
     let lang = visitor.lang;
     html! {
         (ground(&message.text, false))
+        @if message.text.contains('{') { p.note { (lang.t("花括号里的内容发送时自动填入。", "What is in braces is filled in when it is sent.")) } }
         dl.pairs {
             dt { (lang.t("在哪里", "Where")) } dd { bdi { (target(&visitor.access.registry, &message.target)) } }
             @if let Some(times) = times(message) { dt { (lang.t("何时", "When")) } dd { (when(lang, &times, zone)) } }

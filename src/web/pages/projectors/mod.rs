@@ -21,7 +21,7 @@ use super::frame::{Page, Section};
 use super::visitor::Visitor;
 use crate::domain::projection::{Start, Target};
 use crate::domain::registry::{Community, Device, Registry, Site};
-use crate::domain::zone::{Tz, today};
+use crate::domain::zone::{DEFAULT_ZONE, Tz};
 use crate::store::StoreError;
 use crate::store::messages::{self, Stored, Times};
 use crate::web::App;
@@ -221,11 +221,5 @@ fn zone(registry: &Registry, target: &Target) -> Tz {
         Target::Device(id) => registry.place(id).map(|(_, site, _)| site),
     };
     let community = target.community(registry).and_then(|id| registry.communities.get(id));
-    site.map(|site| site.zone)
-        .or(community.map(|community| community.zone))
-        .unwrap_or(crate::domain::zone::DEFAULT_ZONE)
-}
-
-fn date_of(zone: Tz, now: DateTime<Utc>) -> String {
-    today(zone, now).to_string()
+    site.map(|site| site.zone).or(community.map(|community| community.zone)).unwrap_or(DEFAULT_ZONE)
 }

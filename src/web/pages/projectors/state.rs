@@ -139,7 +139,7 @@ pub(super) async fn proof(app: &Arc<App>, visitor: &Visitor, community: &Communi
     let of = |device: &Device, date: NaiveDate| minutes.get(&(device.id.clone(), date)).copied().unwrap_or_default();
     Ok(html! {
         h2 { (lang.t("放映证明", "Proof of display")) }
-        div.scroll tabindex="0" role="region" aria-label=(lang.t("放映证明", "Proof of display")) { table {
+        div.scroll.proof tabindex="0" role="region" aria-label=(lang.t("放映证明", "Proof of display")) { table {
             caption { (lang.t("每天放映的分钟数,按投影自己的上报(括号内为其中的晚间标语)", "Minutes displayed on each day, by the projectors' own word (of these in brackets: their own message of the evening)")) }
             thead { tr {
                 th scope="col" { (lang.t("投影", "Projector")) }
