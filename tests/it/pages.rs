@@ -8,6 +8,5 @@ mod privacy;
 mod projectors;
 mod sign_in;
 mod sites;
-mod sites;
 mod visits;
 mod walk;

@@ -156,7 +156,7 @@ fn body(lang: Language, entries: &[Entry]) -> Markup {
             "处理者名称和联系方式、处理的合法性基础(个人信息保护法第十三条;敏感个人信息须单独同意,第二十九条)、影响评估(第五十五条)由使用单位填写并张贴。",
             "Left to the organization that runs it, to be filled in and posted: its name and address, the legal basis (article 13; for sensitive information separate consent, article 29), and the impact assessment (article 55).",
         )) } }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 caption { (lang.t("保存的信息", "What is kept")) }
                 thead { tr {

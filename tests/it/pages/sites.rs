@@ -37,9 +37,8 @@ fn rows(page: &str, caption: &str) -> Vec<Vec<String>> {
         let plain = cell.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text));
         plain.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let row = |row: &str| {
-        row.split("<t").skip(1).filter(|cell| cell.starts_with(['h', 'd'])).map(text).collect::<Vec<_>>()
-    };
+    let row =
+        |row: &str| row.split("<t").skip(1).filter(|cell| cell.starts_with(['h', 'd'])).map(text).collect::<Vec<_>>();
     table.split("<tr").skip(2).map(row).collect()
 }
 
@@ -53,7 +52,8 @@ async fn the_list_has_the_sites_of_each_community_and_nothing_beyond() {
     api.publish("gate/bin/bin-1", fire).await.unwrap();
     let mut browser = operator(&api).await;
     let all = browser.see("/sites").await;
-    for words in ["花园小区", "河滨小区", "href=\"/sites/gate\"", "码头", "未开放", "2026年11月23日 17:00", "0 / 2"] {
+    for words in ["花园小区", "河滨小区", "href=\"/sites/gate\"", "码头", "未开放", "2026年11月23日 17:00", "0 / 2"]
+    {
         assert!(all.contains(words), "{words}: {all}");
     }
     let member = Browser::signed_in(&api, "member", Some("north"), &[Role::Organization]).await;
@@ -166,7 +166,8 @@ async fn new_hours_are_stored_with_why_and_the_meeting_that_agreed_on_them() {
                "dates": [{"date": "2027-01-01", "windows": []}]})
     );
     let shown = browser.see("/sites/gate/schedule").await;
-    for words in ["2026年12月1日", "2026年11月18日", "延长 🌙", "&lt;script&gt;", "18:00–24:00", "全天不开放", "将生效"] {
+    for words in ["2026年12月1日", "2026年11月18日", "延长 🌙", "&lt;script&gt;", "18:00–24:00", "全天不开放", "将生效"]
+    {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     assert!(!shown.contains("<script>alert"));
@@ -212,10 +213,12 @@ async fn what_is_wrong_with_new_hours_is_said_at_its_field_and_what_was_typed_st
 async fn a_site_is_opened_now_and_that_is_ended() {
     let api = Api::with_registry().await;
     let browser = operator(&api).await;
-    let refused = browser.submit("/sites/gate", "/sites/gate/openings", &[("reason", "车晚到"), ("minutes", "0")]).await;
+    let refused =
+        browser.submit("/sites/gate", "/sites/gate/openings", &[("reason", "车晚到"), ("minutes", "0")]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.body.contains("href=\"#minutes\"") && refused.body.contains("车晚到"), "{refused:?}");
-    let opened = browser.submit("/sites/gate", "/sites/gate/openings", &[("reason", "车晚到"), ("minutes", "45")]).await;
+    let opened =
+        browser.submit("/sites/gate", "/sites/gate/openings", &[("reason", "车晚到"), ("minutes", "45")]).await;
     assert_eq!((opened.status, opened.location.as_deref()), (StatusCode::SEE_OTHER, Some("/sites/gate")));
     let page = browser.see("/sites/gate").await;
     assert!(page.contains("临时开放") && page.contains("2026年11月23日 12:45"), "{page}");
