@@ -30,6 +30,8 @@ export async function demonstration() {
   for await (const line of createInterface({ input: child.stdout })) {
     const account = /Sign in\s+(http:\/\/\S+?)\/?\s+as (\S+), password (\S+)/.exec(line);
     if (account) [, demo.base, demo.name, demo.password] = account;
+    const broker = /MQTT\s+mqtt:\/\/\S*:(\d+)/.exec(line);
+    if (broker) demo.mqtt = broker[1];
     const token = /Bearer (fenlei_[\w-]+)/.exec(line);
     if (token) demo.token = token[1];
     if (line.startsWith("History stored")) break;
