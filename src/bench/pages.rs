@@ -67,7 +67,7 @@ pub struct Timed {
 pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>> {
     let store = Store::open(&Options::at(folder.join("pages.db")))?;
     let (key, now) = (CardKey::new([7; 32]), clock.now());
-    register(&store, &key).await?;
+    register(&store, &key, now).await?;
     fill(&store, &key, now).await?;
     let session = sign_in(&store, now).await?;
     let app = web::App {
@@ -113,7 +113,8 @@ async fn time(
     Ok(Timed { path, median: took[TURNS / 2], bytes })
 }
 
-async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
+async fn register(store: &Store, key: &CardKey, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let starts = now.date_naive().checked_sub_days(Days::new(DAYS / 2)).context("half a year before now")?;
     let committee =
         Organization { id: "committee".into(), name: "居委会".into(), kind: OrganizationKind::Committee };
     store.write(move |session| registry::put_organization(session.connection, &committee)).await?;
@@ -137,7 +138,7 @@ async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
                     id: project,
                     community,
                     organization: "committee".into(),
-                    starts: NaiveDate::default(),
+                    starts,
                     targets: Targets { participation: Some(0.7), awareness: Some(1.0) },
                 };
                 registry::put_project(session.connection, &project)

@@ -12,7 +12,7 @@ pub struct Span {
 }
 
 /// The longest span one question may cover; more is a slip of the keyboard, not a statistic.
-pub const MAX_DAYS: i64 = 3_660;
+pub const MAX_DAYS: u64 = 3_660;
 
 /// Why two dates are no span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ impl Span {
     pub fn new(from: NaiveDate, to: NaiveDate) -> Result<Self, SpanError> {
         if from > to {
             Err(SpanError::Reversed)
-        } else if (to - from).num_days() >= MAX_DAYS {
+        } else if (to - from).num_days() >= MAX_DAYS.cast_signed() {
             Err(SpanError::TooLong)
         } else {
             Ok(Self { from, to })

@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use fenlei_wire::vocabulary::{DeviceKind, Stream};
 use serde::{Deserialize, Serialize};
 
-use super::period::Span;
+use super::period::{MAX_DAYS, Span};
 use super::schedule::{Schedule, Timetable};
 use super::zone::Tz;
 
@@ -176,10 +176,12 @@ impl Registry {
         self.begun(community, by).map(|project| project.starts).min()
     }
 
-    /// The days over which awareness is told up to `last`: since the first project began, without one of the year before.
+    /// The days over which awareness is told up to `last`: since the first project began, as far as
+    /// figures are told at once; without one of the year before.
     pub fn surveyed(&self, community: &str, last: NaiveDate) -> Span {
-        let year = || last.checked_sub_days(Days::new(SURVEYED_DAYS)).unwrap_or(last);
-        Span { from: self.first_start(community, last).unwrap_or_else(year), to: last }
+        let before = |days| last.checked_sub_days(Days::new(days)).unwrap_or(last);
+        let begun = self.first_start(community, last);
+        Span { from: begun.map_or_else(|| before(SURVEYED_DAYS), |begun| begun.max(before(MAX_DAYS - 1))), to: last }
     }
 
     /// What a community aims at: of the projects that have begun by a day the highest target of each figure.
@@ -201,5 +203,30 @@ impl Registry {
             .map(|community| community.id.as_str())
             .chain(projects.map(|project| project.community.as_str()))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn awareness_is_told_since_the_project_began_as_far_back_as_figures_are_told() {
+        let last: NaiveDate = "2026-11-22".parse().unwrap();
+        let since = |starts: &str| {
+            let project = Project {
+                id: "p".into(),
+                community: "c".into(),
+                organization: "o".into(),
+                starts: starts.parse().unwrap(),
+                targets: Targets::default(),
+            };
+            let registry = Registry { projects: [("p".into(), project)].into(), ..Registry::default() };
+            registry.surveyed("c", last)
+        };
+        assert_eq!(since("2026-03-01").from.to_string(), "2026-03-01");
+        let long_ago = since("1970-01-01");
+        assert_eq!(Span::new(long_ago.from, long_ago.to), Ok(long_ago));
+        assert_eq!(Registry::default().surveyed("c", last).from.to_string(), "2025-11-22");
     }
 }
