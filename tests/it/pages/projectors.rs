@@ -98,7 +98,9 @@ async fn mistakes_are_told_in_words_beside_what_was_typed() {
     let api = neighbourhood().await;
     let mut browser = scheduler(&api).await;
     let long = "垃".repeat(86);
-    let mistakes: [(&[(&str, &str)], &str, &str, &str); 12] = [
+    /// What is typed, the field that is named, and the words in both languages.
+    type Mistake<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
+    let mistakes: [Mistake<'_>; 12] = [
         (&[("text", "")], "text", "1 到 256 字节", "1 to 256 bytes"),
         (&[("text", &long)], "text", "1 到 256 字节", "1 to 256 bytes"),
         (&[("text", "好😀")], "text", "第 2 个字符“😀”", "as its character 2"),
