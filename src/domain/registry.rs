@@ -171,6 +171,21 @@ impl Registry {
         self.projects.values().filter(move |project| project.community == community && project.starts <= by)
     }
 
+    /// What people call an organization; its id where it is not there.
+    pub fn organization_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.organizations.get(id).map_or(id, |one| one.name.as_str())
+    }
+
+    /// What people call a community; its id where it is not there.
+    pub fn community_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.communities.get(id).map_or(id, |one| one.name.as_str())
+    }
+
+    /// What people call a site; its id where it is not there.
+    pub fn site_name<'a>(&'a self, id: &'a str) -> &'a str {
+        self.sites.get(id).map_or(id, |one| one.name.as_str())
+    }
+
     /// When the first project of a community began, of those that have begun by a day.
     pub fn first_start(&self, community: &str, by: NaiveDate) -> Option<NaiveDate> {
         self.begun(community, by).map(|project| project.starts).min()

@@ -1,4 +1,5 @@
-//! Raises alarms by what devices say, as the ledger has it, and by what they do not say, as time tells.
+//! Keeps what devices measure of themselves, and raises alarms by what they say, as the ledger has it, and by what they
+//! do not say, as time tells.
 
 use std::time::Duration;
 
@@ -13,18 +14,20 @@ use crate::domain::event::Body;
 use crate::mqtt::Publisher;
 use crate::store::events::Listed;
 use crate::store::writer::Session;
-use crate::store::{Store, StoreError, alarm_causes, alarm_notices, alarms, habits};
+use crate::store::{Store, StoreError, alarm_causes, alarm_notices, alarms, habits, vitals};
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What devices say.
 pub(super) const SAID: Follower = Follower {
     name: "alarms",
-    types: &[EventType::Alarm, EventType::Fill, EventType::Sighting, EventType::Heartbeat],
+    types: &[EventType::Alarm, EventType::Fill, EventType::Emptied, EventType::Sighting, EventType::Heartbeat],
     apply: hear,
 };
 
 fn hear(session: &mut Session<'_>, found: &[Listed]) -> Result<(), StoreError> {
+    // Here, and not as a job of its own: both want the same events, and each job's transactions cost the others.
+    vitals::hear(session.connection, &session.registry, found)?;
     for listed in found {
         let Some((device, site, _)) = session.registry.place(&listed.device) else { continue };
         let time = listed.event.time;

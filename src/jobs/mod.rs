@@ -9,7 +9,6 @@ mod follow;
 pub mod linkage;
 mod linkage_hooks;
 mod notices;
-mod vitals;
 
 use std::time::Duration;
 
@@ -50,7 +49,6 @@ impl Jobs {
             dispatch::ANSWERS.run(store.clone(), stop.clone()),
             alarms::SAID.run(store.clone(), stop.clone()),
             alarms::look(store.clone(), publisher, clock.clone(), stop.clone()),
-            vitals::MEASURED.run(store.clone(), stop.clone()),
             notices::run(store.clone(), clock.clone(), stop.clone()),
             linkage::run(store.clone(), clock.clone(), stop.clone()),
             linkage_hooks::run(store.clone(), clock.clone(), stop.clone()),

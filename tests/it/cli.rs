@@ -1,9 +1,11 @@
 //! The commands, through the real program: what they print, how they end, and beside a busy backend.
 
-use std::io::Write;
+mod accounts;
+mod card_keys;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -12,10 +14,9 @@ use fenlei::credentials;
 use fenlei::domain::card::CardKey;
 use fenlei::domain::inbound::Inbound;
 use fenlei::domain::registry::{Organization, OrganizationKind, Role};
-use fenlei::passwords;
 use fenlei::sheets::{Cell, Table, xlsx};
 use fenlei::store::registry::{DeviceFields, SiteFields};
-use fenlei::store::{self, Store, accounts, registry, tokens};
+use fenlei::store::{self, Store, registry, tokens};
 use fenlei_wire::vocabulary::DeviceKind;
 use rusqlite::Connection;
 
@@ -156,40 +157,6 @@ fn a_token_is_printed_alone_and_opens_what_it_says_until_it_is_revoked() {
 }
 
 #[test]
-fn an_account_opens_the_pages_with_the_password_from_standard_input() {
-    let folder = Folder::new();
-    let account = |arguments: &[&str], password: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fenlei"));
-        let command = command.current_dir(folder.path("")).arg("account").args(arguments);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        process.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
-        let output = process.wait_with_output().unwrap();
-        assert_eq!(text(&output.stdout), "", "{arguments:?}");
-        (output.status.code(), text(&output.stderr))
-    };
-    let opens = |password: &str| {
-        let found = accounts::find(&folder.store(), "王丽").unwrap();
-        found.is_some_and(|(_, stored)| passwords::verify(Some(&stored), password))
-    };
-    let add = ["add", "王丽", "--organization", "jwh", "--role", "organization", "scheduler"];
-    assert_eq!(account(&add, "too short\n"), (Some(1), "fenlei: a password has 10 to 256 characters\n".into()));
-    assert_eq!(account(&add, "correct horse battery\n"), (Some(0), String::new()));
-    assert!(opens("correct horse battery") && !opens("correct horse batter"));
-    assert_eq!(account(&add, "correct horse battery\n").0, Some(1), "the name is taken");
-    let listed = folder.done(&["account", "list"]);
-    assert!(listed.contains("王丽") && listed.contains("jwh") && listed.contains("organization scheduler"), "{listed}");
-    assert_eq!(account(&["password", "王丽"], "another horse battery\n").0, Some(0));
-    assert!(opens("another horse battery") && !opens("correct horse battery"));
-    assert_eq!(account(&["disable", "王丽"], "").0, Some(0));
-    assert!(!opens("another horse battery"));
-    assert_eq!(account(&["enable", "王丽"], "").0, Some(0));
-    assert!(opens("another horse battery"));
-    assert_eq!(account(&["disable", "nobody"], "").0, Some(1));
-    assert_eq!(account(&["add", " ", "--role", "admin"], "correct horse battery\n").0, Some(64));
-    assert_eq!(account(&["add", "li", "--organization", "none", "--role", "admin"], "").0, Some(1));
-}
-
-#[test]
 fn mistakes_of_the_command_line_end_with_64_and_others_with_1() {
     let folder = Folder::new();
     for arguments in [
@@ -295,83 +262,6 @@ fn a_workbook_is_imported_as_csv_is() {
     assert_eq!((code, visits(&folder.store())), (1, 0));
     assert!(said.contains("bad.xlsx row 3: `kind` must be visit or survey"), "{said}");
     assert_eq!(folder.done(&run("visits", "good.xlsx")), "1 visits recorded\n");
-}
-
-/// How many rows of the cards have the hash of this card under the key of the file.
-fn known(folder: &Folder, card: &str) -> i64 {
-    let key = card_key::load_or_create(&folder.path("fenlei.card-key")).unwrap();
-    let count = "SELECT count(*) FROM card WHERE hash = ?1 AND erased IS NULL";
-    folder.store().query_row(count, [key.hash(card).0], |row| row.get(0)).unwrap()
-}
-
-fn cards_of(store: &Connection, household: &str) -> Vec<i64> {
-    let cards =
-        "SELECT card FROM household_card WHERE household = (SELECT key FROM household WHERE id = ?1) ORDER BY card";
-    let mut select = store.prepare(cards).unwrap();
-    select.query_map([household], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
-}
-
-#[test]
-fn a_rotated_key_recognizes_every_card_once_the_backend_has_started() {
-    let folder = Folder::new();
-    folder.write("good.csv", CSV);
-    let import = ["import", "households", "--community", "garden", "good.csv"];
-    folder.done(&import);
-    let cards = cards_of(&folder.store(), "h1");
-    folder.done(&["backup", "before.db"]);
-    let old = card_key::load_or_create(&folder.path("fenlei.card-key")).unwrap();
-    assert!(folder.done(&["card-key", "rotate"]).contains("a secret was added"));
-    assert_eq!(mode(&folder.path("fenlei.card-key")), 0o600);
-    // Until the backend starts, commands go on as it does.
-    folder.done(&import);
-    assert_eq!((known(&folder, "c1"), cards_of(&folder.store(), "h1")), (0, cards.clone()));
-    let catch_up = |store: &Connection| card_key::catch_up(store, &folder.path("fenlei.card-key")).unwrap();
-    let key = catch_up(&folder.store());
-    assert_eq!(known(&folder, "c1"), 1);
-    assert_ne!(key.hash("c1"), old.hash("c1"));
-    let former = "SELECT count(*) FROM card WHERE hash = ?1";
-    let former: i64 = folder.store().query_row(former, [old.hash("c1").0], |row| row.get(0)).unwrap();
-    assert_eq!(former, 0);
-    folder.done(&import);
-    assert_eq!(cards_of(&folder.store(), "h1"), cards);
-    // Again, and twice is no harm; a backup from before is brought along as well.
-    folder.done(&["card-key", "rotate"]);
-    catch_up(&folder.store());
-    catch_up(&folder.store());
-    assert_eq!((known(&folder, "c1"), cards_of(&folder.store(), "h1")), (1, cards));
-    let backup = Connection::open(folder.path("before.db")).unwrap();
-    let newest = catch_up(&backup);
-    let known: i64 =
-        backup.query_row("SELECT count(*) FROM card WHERE hash = ?1", [newest.hash("c1").0], |row| row.get(0)).unwrap();
-    assert_eq!(known, 1);
-}
-
-#[test]
-fn a_key_that_is_lost_is_replaced_and_what_was_counted_stays_with_its_household() {
-    let folder = Folder::new();
-    folder.write("good.csv", CSV);
-    let import = ["import", "households", "--community", "garden", "good.csv"];
-    folder.done(&import);
-    let cards = cards_of(&folder.store(), "h1");
-    assert!(folder.refused(&["card-key", "replace"]).1.contains("rotate it"));
-    std::fs::remove_file(folder.path("fenlei.card-key")).unwrap();
-    let running = Store::open(&store::Options::at(folder.path("fenlei.db"))).unwrap();
-    assert!(folder.refused(&["card-key", "replace"]).1.contains("stop `fenlei serve` first"));
-    assert!(!folder.path("fenlei.card-key").exists());
-    drop(running);
-    let said = loop {
-        // The lock is let go with the writer's thread.
-        let output = folder.fenlei(&["card-key", "replace"]);
-        if output.status.success() {
-            break text(&output.stdout);
-        }
-    };
-    assert!(said.contains("cards are forgotten"), "{said}");
-    assert_eq!(known(&folder, "c1"), 0);
-    folder.done(&import);
-    assert_eq!(known(&folder, "c1"), 1);
-    let now = cards_of(&folder.store(), "h1");
-    assert!(now.len() > cards.len() && cards.iter().all(|card| now.contains(card)), "{cards:?} {now:?}");
 }
 
 fn visits(store: &Connection) -> i64 {

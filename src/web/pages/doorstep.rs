@@ -154,6 +154,26 @@ fn list(lang: Language, id: &str, which: Which, span: Span, households: &[Househ
     }
 }
 
+/// Everybody whom the API lists, page after page; `asked` is the question with a cursor.
+pub(super) async fn every_page(
+    app: &Arc<App>,
+    visitor: &Visitor,
+    id: &str,
+    asked: impl Fn(Option<String>) -> HouseholdsQuery,
+) -> Result<Vec<HouseholdView>, Problem> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let (app, access) = (State(Arc::clone(app)), visitor.access.clone());
+        let listed = list_households(app, access, Id(id.to_owned()), extract::Query(asked(cursor))).await?.0;
+        let (some, next) = listed.into_parts();
+        all.extend(some);
+        cursor = next;
+        if cursor.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
 /// The whole list, by building. Each look at it is in the audit log.
 async fn households(
     app: &Arc<App>,
@@ -162,25 +182,15 @@ async fn households(
     which: Which,
     span: Span,
 ) -> Result<Vec<HouseholdView>, Problem> {
-    let (mut all, mut cursor) = (Vec::new(), None);
-    loop {
-        let query = HouseholdsQuery {
-            participating: (which != Which::Unvisited).then_some(false),
-            visited: (which != Which::Absent).then_some(false),
-            from: Some(Date(span.from)),
-            to: Some(Date(span.to)),
-            cursor,
-            limit: Some(1_000),
-        };
-        let (app, access) = (State(Arc::clone(app)), visitor.access.clone());
-        let listed = list_households(app, access, Id(id.to_owned()), extract::Query(query)).await?.0;
-        let (some, next) = listed.into_parts();
-        all.extend(some);
-        cursor = next;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let asked = |cursor| HouseholdsQuery {
+        participating: (which != Which::Unvisited).then_some(false),
+        visited: (which != Which::Absent).then_some(false),
+        from: Some(Date(span.from)),
+        to: Some(Date(span.to)),
+        cursor,
+        limit: Some(1_000),
+    };
+    let mut all = every_page(app, visitor, id, asked).await?;
     all.sort_by_cached_key(|one| {
         (one.building.is_none(), one.building.as_deref().map(natural), natural(&one.household))
     });

@@ -28,7 +28,8 @@ pub(super) struct Visitor {
 impl Visitor {
     /// As the account is called.
     pub(super) fn name(&self) -> &str {
-        self.access.caller.who.trim_start_matches("account:")
+        let who = &self.access.caller.who;
+        who.strip_prefix("account:").unwrap_or(who)
     }
 }
 

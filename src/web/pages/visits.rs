@@ -13,6 +13,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::doorstep::every_page;
 use super::fields::{Wrong, summary};
 use super::form::{Sent, form};
 use super::frame::{Page, Section, see_other};
@@ -22,8 +23,8 @@ use crate::domain::period::parse_date;
 use crate::domain::zone::today;
 use crate::web::App;
 use crate::web::access::{READERS, RECORDERS};
-use crate::web::extract::{self, Date, Id};
-use crate::web::households::{HouseholdView, HouseholdsQuery, list_households};
+use crate::web::extract::{Date, Id};
+use crate::web::households::{HouseholdView, HouseholdsQuery};
 use crate::web::language::Language;
 use crate::web::once::IdempotencyKey;
 use crate::web::problem::Problem;
@@ -31,9 +32,6 @@ use crate::web::visits::record_visits;
 
 /// For how long a visit is taken to be recent, in days.
 const RECENT_DAYS: u64 = 90;
-/// Pages of the roster that are read for the choice: a list of more than so many thousands is none to choose from.
-const MOST_PAGES: usize = 5;
-
 pub(super) async fn choose(visitor: Visitor) -> Result<Response, Problem> {
     visitor.access.may_see(READERS)?;
     let lang = visitor.lang;
@@ -119,26 +117,15 @@ async fn households(
     today: NaiveDate,
     visited: bool,
 ) -> Result<Vec<HouseholdView>, Problem> {
-    let (mut all, mut cursor) = (Vec::new(), None);
-    for _ in 0..MOST_PAGES {
-        let query = HouseholdsQuery {
-            visited: Some(visited),
-            from: Some(Date(today - Days::new(RECENT_DAYS))),
-            to: Some(Date(today)),
-            cursor,
-            limit: Some(1_000),
-            ..HouseholdsQuery::default()
-        };
-        let (app, access) = (State(Arc::clone(app)), visitor.access.clone());
-        let listed = list_households(app, access, Id(id.to_owned()), extract::Query(query)).await?.0;
-        let (some, next) = listed.into_parts();
-        all.extend(some);
-        cursor = next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+    let asked = |cursor| HouseholdsQuery {
+        visited: Some(visited),
+        from: Some(Date(today - Days::new(RECENT_DAYS))),
+        to: Some(Date(today)),
+        cursor,
+        limit: Some(1_000),
+        ..HouseholdsQuery::default()
+    };
+    every_page(app, visitor, id, asked).await
 }
 
 /// By building those not visited lately, then those that were.

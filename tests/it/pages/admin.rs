@@ -256,3 +256,15 @@ async fn somebody_changes_their_own_password_and_signs_out_everywhere() {
     assert_eq!(phone.submit("/account", "/account/sign-out", &[]).await.status, SEE_OTHER);
     assert_eq!(phone.get("/").await.status, SEE_OTHER);
 }
+
+#[tokio::test]
+async fn a_name_that_looks_like_somebody_elses_is_nobody_elses() {
+    let api = Api::with_registry().await;
+    let li = Browser::signed_in(&api, "li", Some("north"), &[Role::Organization]).await;
+    let odd = Browser::signed_in(&api, "account:li", Some("south"), &[Role::Organization]).await;
+    let change = [("old", PASSWORD), ("password", "another horse battery")];
+    assert_eq!(odd.submit("/account", "/account/password", &change).await.status, SEE_OTHER);
+    assert_eq!((li.get("/account").await.status, odd.get("/account").await.status), (StatusCode::OK, SEE_OTHER));
+    let (_, stored) = api.store.read(|connection| accounts::find(connection, "li")).await.unwrap().unwrap();
+    assert!(passwords::verify(Some(&stored), PASSWORD), "the other one's password is as it was");
+}

@@ -49,6 +49,21 @@ pub(super) fn given(access: &Access, lang: Language, organization: &str) -> Resu
     Ok((organization != ALL).then(|| organization.to_owned()))
 }
 
+/// The fields by which somebody is given a view and roles.
+pub(super) fn grant<'a>(
+    access: &'a Access,
+    lang: Language,
+    organization: &'a str,
+    chosen: &'a [String],
+) -> [Field<'a>; 2] {
+    let organization = Input::Select { value: organization, options: organizations(access, lang) };
+    let chosen = Input::Checks { values: chosen, options: roles(lang) };
+    [
+        Field::new("organization", lang.t("所属组织", "Organization"), organization),
+        Field::new("roles", lang.t("角色", "Roles"), chosen),
+    ]
+}
+
 /// The roles that were chosen, at least one.
 pub(super) fn chosen_roles(lang: Language, roles: &[String]) -> Result<BTreeSet<Role>, Wrong> {
     let roles: BTreeSet<_> = roles.iter().filter_map(|role| Role::parse(role)).collect();
@@ -102,16 +117,13 @@ pub(in crate::web::pages) async fn list(State(app): State<Arc<App>>, visitor: Vi
 async fn listed(app: &App, visitor: &Visitor, new: &New, wrong: Option<Wrong>) -> Result<Response, Problem> {
     let (lang, wrong) = (visitor.lang, wrong.as_ref());
     let accounts = managed(app, &visitor.access).await?;
+    let [organization, roles] = grant(&visitor.access, lang, &new.organization, &new.roles);
     let form_fields = [
         Field::new("name", lang.t("用户名", "Name"), Input::Text { value: &new.name, max: 48 }),
         Field::new("password", lang.t("初始密码", "First password"), Input::Password)
             .hint(lang.t("至少 10 个字符,请当面告诉本人。", "At least 10 characters; tell it in person.")),
-        Field::new(
-            "organization",
-            lang.t("所属组织", "Organization"),
-            Input::Select { value: &new.organization, options: organizations(&visitor.access, lang) },
-        ),
-        Field::new("roles", lang.t("角色", "Roles"), Input::Checks { values: &new.roles, options: roles(lang) }),
+        organization,
+        roles,
     ];
     let body = html! {
         (summary(lang, wrong))

@@ -54,10 +54,18 @@ impl Registered for Communities {
 
     fn list(access: &Access, _: Language) -> Vec<(String, Vec<String>)> {
         let registry = &access.registry;
-        let name = |id: &String| registry.organizations.get(id).map_or_else(|| id.clone(), |one| one.name.clone());
         let all = registry.communities.values().filter(|one| access.sees_community(&one.id));
-        all.map(|one| (one.id.clone(), vec![one.name.clone(), name(&one.committee), one.zone.name().to_owned()]))
-            .collect()
+        all.map(|one| {
+            (
+                one.id.clone(),
+                vec![
+                    one.name.clone(),
+                    registry.organization_name(&one.committee).to_owned(),
+                    one.zone.name().to_owned(),
+                ],
+            )
+        })
+        .collect()
     }
 
     fn columns(lang: Language) -> Vec<&'static str> {

@@ -75,10 +75,14 @@ impl Registered for Devices {
 
     fn list(access: &Access, lang: Language) -> Vec<(String, Vec<String>)> {
         let registry = &access.registry;
-        let site = |id: &String| registry.sites.get(id).map_or_else(|| id.clone(), |one| one.name.clone());
         let all = registry.devices.values().filter(|one| access.sees_device(&one.id));
-        let cells =
-            |one: &Device| vec![kind(lang, one.kind).to_owned(), one.name.clone().unwrap_or_default(), site(&one.site)];
+        let cells = |one: &Device| {
+            vec![
+                kind(lang, one.kind).to_owned(),
+                one.name.clone().unwrap_or_default(),
+                registry.site_name(&one.site).to_owned(),
+            ]
+        };
         all.map(|one| (one.id.clone(), cells(one))).collect()
     }
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use maud::Markup;
 use serde::Deserialize;
 
-use super::registered::{Registered, choices, chosen};
+use super::registered::{Registered, chosen, communities, organizations};
 use crate::domain::period::parse_date;
 use crate::domain::registry::Targets;
 use crate::web::App;
@@ -33,16 +33,6 @@ pub(in crate::web::pages) struct Form {
     awareness: String,
 }
 
-fn communities(access: &Access) -> Vec<(String, String)> {
-    let communities = access.registry.communities.values().map(|one| (&one.id, &one.name));
-    choices(communities, |id| access.sees_community(id))
-}
-
-fn organizations(access: &Access) -> Vec<(String, String)> {
-    let organizations = access.registry.organizations.values().map(|one| (&one.id, &one.name));
-    choices(organizations, |id| access.sees_organization(id))
-}
-
 /// A field for a target in percent, as a rate; empty: none.
 fn target(lang: Language, field: &'static str, text: &str) -> Result<Option<f64>, Wrong> {
     if text.trim().is_empty() {
@@ -66,15 +56,12 @@ impl Registered for Projects {
 
     fn list(access: &Access, lang: Language) -> Vec<(String, Vec<String>)> {
         let registry = &access.registry;
-        let community = |id: &String| registry.communities.get(id).map_or_else(|| id.clone(), |one| one.name.clone());
-        let organization =
-            |id: &String| registry.organizations.get(id).map_or_else(|| id.clone(), |one| one.name.clone());
         let all = registry.projects.values().filter(|one| access.sees_project(&one.id));
         let cells = |one: &crate::domain::registry::Project| {
             let targets = one.targets;
             vec![
-                community(&one.community),
-                organization(&one.organization),
+                registry.community_name(&one.community).to_owned(),
+                registry.organization_name(&one.organization).to_owned(),
                 lang.date(one.starts),
                 lang.percent(targets.participation),
                 lang.percent(targets.awareness),

@@ -269,6 +269,16 @@ pub(super) fn choices<'a>(
     things.filter(|(id, _)| seen(id)).map(|(id, name)| (id.clone(), format!("{name} ({id})"))).collect()
 }
 
+pub(super) fn communities(access: &Access) -> Vec<(String, String)> {
+    let communities = access.registry.communities.values().map(|one| (&one.id, &one.name));
+    choices(communities, |id| access.sees_community(id))
+}
+
+pub(super) fn organizations(access: &Access) -> Vec<(String, String)> {
+    let organizations = access.registry.organizations.values().map(|one| (&one.id, &one.name));
+    choices(organizations, |id| access.sees_organization(id))
+}
+
 /// Something was not chosen, or not from what there is.
 pub(super) fn chosen(
     lang: Language,

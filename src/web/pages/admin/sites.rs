@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::communities::zoned;
-use super::registered::{Registered, choices, chosen, named};
+use super::registered::{Registered, chosen, communities, named};
 use crate::web::App;
 use crate::web::access::Access;
 use crate::web::etag::{IfMatch, tag_of};
@@ -31,11 +31,6 @@ pub(in crate::web::pages) struct Form {
     longitude: String,
 }
 
-fn communities(access: &Access) -> Vec<(String, String)> {
-    let communities = access.registry.communities.values().map(|one| (&one.id, &one.name));
-    choices(communities, |id| access.sees_community(id))
-}
-
 /// A field for degrees; empty: none.
 fn degrees(lang: Language, field: &'static str, text: &str, most: f64) -> Result<Option<f64>, Wrong> {
     if text.trim().is_empty() {
@@ -56,10 +51,14 @@ impl Registered for Sites {
 
     fn list(access: &Access, _: Language) -> Vec<(String, Vec<String>)> {
         let registry = &access.registry;
-        let name = |id: &String| registry.communities.get(id).map_or_else(|| id.clone(), |one| one.name.clone());
         let all = registry.sites.values().filter(|one| access.sees_site(&one.id));
-        all.map(|one| (one.id.clone(), vec![one.name.clone(), name(&one.community), one.zone.name().to_owned()]))
-            .collect()
+        all.map(|one| {
+            (
+                one.id.clone(),
+                vec![one.name.clone(), registry.community_name(&one.community).to_owned(), one.zone.name().to_owned()],
+            )
+        })
+        .collect()
     }
 
     fn columns(lang: Language) -> Vec<&'static str> {

@@ -8,14 +8,13 @@ use axum::response::Response;
 use maud::html;
 use serde::Deserialize;
 
-use super::accounts::{chosen_roles, given, manages, organizations};
-use super::roles;
+use super::accounts::{chosen_roles, given, grant, manages};
 use crate::domain::zone::DEFAULT_ZONE;
 use crate::store::{audit, tokens};
 use crate::web::App;
 use crate::web::access::ADMINS;
 use crate::web::extract::Id;
-use crate::web::pages::fields::{Field, Input, Wrong, fields, summary};
+use crate::web::pages::fields::{Wrong, fields, summary};
 use crate::web::pages::form::{Sent, form};
 use crate::web::pages::frame::{Page, Section, see_other};
 use crate::web::pages::visitor::Visitor;
@@ -38,14 +37,7 @@ async fn listed(app: &App, visitor: &Visitor, new: &New, wrong: Option<Wrong>) -
     let tokens = app.store.read(tokens::list).await?;
     let tokens: Vec<_> =
         tokens.into_iter().filter(|one| manages(&visitor.access, one.organization.as_deref())).collect();
-    let form_fields = [
-        Field::new(
-            "organization",
-            lang.t("所属组织", "Organization"),
-            Input::Select { value: &new.organization, options: organizations(&visitor.access, lang) },
-        ),
-        Field::new("roles", lang.t("角色", "Roles"), Input::Checks { values: &new.roles, options: roles(lang) }),
-    ];
+    let form_fields = grant(&visitor.access, lang, &new.organization, &new.roles);
     let body = html! {
         (summary(lang, wrong))
         div.scroll tabindex="0" {
