@@ -7,10 +7,10 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::admin;
 use super::form::{Sent, form};
 use super::frame::{Page, Section, see_other};
 use super::visitor::Visitor;
+use super::words;
 use crate::domain::zone::{DEFAULT_ZONE, Tz};
 use crate::web::App;
 use crate::web::access::OPERATORS;
@@ -70,7 +70,7 @@ fn row(visitor: &Visitor, device: &DeviceView) -> Markup {
     let zone = site.map_or(DEFAULT_ZONE, |site| site.zone);
     html! {
         tr {
-            th scope="row" { bdi { (own.name.as_deref().unwrap_or(&own.id)) } br; span.meta { (admin::kind(lang, own.kind)) " · " (own.id) } }
+            th scope="row" { bdi { (own.name.as_deref().unwrap_or(&own.id)) } br; span.meta { (words::device(lang, own.kind)) " · " (own.id) } }
             td { a href={ "/sites/" (own.site) } { bdi { (site.map_or(own.site.as_str(), |site| site.name.as_str())) } } }
             td { (online(lang, device, zone)) }
             td { (device.last_received.as_ref().map_or_else(|| "—".to_owned(), |at| lang.moment(at, zone))) }

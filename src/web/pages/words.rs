@@ -1,9 +1,27 @@
 //! What the words of the API are called on the pages.
 
-use fenlei_wire::vocabulary::{Timing, Verdict};
+use fenlei_wire::vocabulary::{DeviceKind, Stream, Timing, Verdict};
 
 use crate::domain::awareness::{Outcome, VisitKind};
 use crate::web::language::Language;
+
+pub(super) fn device(lang: Language, kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Bin => lang.t("智能桶", "bin"),
+        DeviceKind::Camera => lang.t("摄像头", "camera"),
+        DeviceKind::Projector => lang.t("投影灯", "projector"),
+    }
+}
+
+/// As the bins are labelled, in Shanghai too.
+pub(super) fn stream(lang: Language, stream: Stream) -> &'static str {
+    match stream {
+        Stream::Food => lang.t("厨余垃圾(湿垃圾)", "food waste"),
+        Stream::Residual => lang.t("其他垃圾(干垃圾)", "residual waste"),
+        Stream::Recyclable => lang.t("可回收物", "recyclables"),
+        Stream::Hazardous => lang.t("有害垃圾", "hazardous waste"),
+    }
+}
 
 pub(super) fn timing(lang: Language, timing: Timing) -> &'static str {
     match timing {

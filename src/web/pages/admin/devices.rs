@@ -24,6 +24,7 @@ use crate::web::pages::fields::{Field, Input, Wrong};
 use crate::web::pages::form::{Sent, form};
 use crate::web::pages::frame::{Page, Section};
 use crate::web::pages::visitor::Visitor;
+use crate::web::pages::words;
 use crate::web::problem::Problem;
 use crate::web::{App, BrokerAddress};
 
@@ -38,33 +39,16 @@ pub(in crate::web::pages) struct Form {
     streams: Vec<String>,
 }
 
-pub(in crate::web::pages) fn kind(lang: Language, kind: DeviceKind) -> &'static str {
-    match kind {
-        DeviceKind::Bin => lang.t("智能桶", "bin"),
-        DeviceKind::Camera => lang.t("摄像头", "camera"),
-        DeviceKind::Projector => lang.t("投影灯", "projector"),
-    }
-}
-
-pub(in crate::web::pages) fn stream(lang: Language, stream: Stream) -> &'static str {
-    match stream {
-        Stream::Food => lang.t("厨余垃圾(湿垃圾)", "food waste"),
-        Stream::Residual => lang.t("其他垃圾(干垃圾)", "residual waste"),
-        Stream::Recyclable => lang.t("可回收物", "recyclables"),
-        Stream::Hazardous => lang.t("有害垃圾", "hazardous waste"),
-    }
-}
-
 fn sites(access: &Access) -> Vec<(String, String)> {
     choices(access.registry.sites.values().map(|one| (&one.id, &one.name)), |id| access.sees_site(id))
 }
 
 fn kinds(lang: Language) -> Vec<(String, String)> {
-    DeviceKind::ALL.iter().map(|one| (one.as_str().to_owned(), kind(lang, *one).to_owned())).collect()
+    DeviceKind::ALL.iter().map(|one| (one.as_str().to_owned(), words::device(lang, *one).to_owned())).collect()
 }
 
 fn streams(lang: Language) -> Vec<(String, String)> {
-    Stream::ALL.iter().map(|one| (one.as_str().to_owned(), stream(lang, *one).to_owned())).collect()
+    Stream::ALL.iter().map(|one| (one.as_str().to_owned(), words::stream(lang, *one).to_owned())).collect()
 }
 
 impl Registered for Devices {
@@ -78,7 +62,7 @@ impl Registered for Devices {
         let all = registry.devices.values().filter(|one| access.sees_device(&one.id));
         let cells = |one: &Device| {
             vec![
-                kind(lang, one.kind).to_owned(),
+                words::device(lang, one.kind).to_owned(),
                 one.name.clone().unwrap_or_default(),
                 registry.site_name(&one.site).to_owned(),
             ]

@@ -16,8 +16,7 @@ use axum::response::Response;
 use maud::html;
 
 pub(super) use communities::Communities;
-pub(super) use devices::Devices;
-pub(super) use devices::{kind, rotate};
+pub(super) use devices::{Devices, rotate};
 pub(super) use organizations::Organizations;
 pub(super) use projects::Projects;
 pub(super) use sites::Sites;

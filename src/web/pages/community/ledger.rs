@@ -23,7 +23,6 @@ use crate::store::{StoreError, cards, roster};
 use crate::web::App;
 use crate::web::extract::{Id, Query};
 use crate::web::language::Language;
-use crate::web::pages::admin::devices::stream as stream_name;
 use crate::web::pages::frame::{Page, Section};
 use crate::web::pages::visitor::Visitor;
 use crate::web::pages::{table, words};
@@ -137,7 +136,7 @@ fn row(
         lang.instant(listed.event.time, site.zone).into(),
         site.name.as_str().into(),
         device.into(),
-        stream_name(lang, deposit.stream).into(),
+        words::stream(lang, deposit.stream).into(),
         Cell::Integer(deposit.grams.into()),
         words::timing(lang, timing).into(),
         words::verdict(lang, listed.verdict).into(),

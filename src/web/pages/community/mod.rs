@@ -19,10 +19,10 @@ use maud::{Markup, html};
 
 use self::chosen::{Chosen, ChosenQuery, Mistake};
 use self::reading::{Comparison, Reading};
-use super::admin::devices::stream as stream_name;
 use super::frame::{Page, Section};
 use super::table;
 use super::visitor::Visitor;
+use super::words;
 use crate::domain::comparison::WEEKS;
 use crate::domain::registry::Community;
 use crate::domain::zone::today;
@@ -161,7 +161,7 @@ fn weights(reading: &Reading, lang: Language) -> Markup {
             let grams = reading.streams.get(stream).map_or(0, |total| total.grams);
             #[expect(clippy::cast_precision_loss, reason = "grams of a community stay far below 2^53")]
             let part = Part { fill: fill(*stream), amount: grams as f64, told: lang.kilograms(grams) };
-            Bar { label: stream_name(lang, *stream).to_owned(), value: lang.kilograms(grams), parts: vec![part] }
+            Bar { label: words::stream(lang, *stream).to_owned(), value: lang.kilograms(grams), parts: vec![part] }
         })
         .collect();
     let title = lang.t("各类垃圾的重量", "Weight by stream");

@@ -16,7 +16,6 @@ use crate::domain::zone::{closes_at, opens_at, today};
 use crate::sheets::{Cell, Table};
 use crate::store::{StoreError, alarms, figures, visits};
 use crate::web::language::Language;
-use crate::web::pages::admin::devices::stream as stream_name;
 use crate::web::pages::alarms::{gravity, kind as kind_name};
 use crate::web::pages::figure::{Figure, change};
 use crate::web::pages::standing::{Asked, Surveyed};
@@ -167,7 +166,7 @@ impl Month {
         let rows = Stream::ALL.iter().map(|stream| {
             let grams = |of: &Participation| of.grams.get(stream).copied().unwrap_or(0);
             let (now, before) = (grams(&self.now), grams(&self.before));
-            vec![stream_name(lang, *stream).into(), kilograms(now), percent(rate(now, total)), kilograms(before)]
+            vec![words::stream(lang, *stream).into(), kilograms(now), percent(rate(now, total)), kilograms(before)]
         });
         let columns = [
             ["类别", "Stream"],

@@ -8,8 +8,8 @@ use crate::domain::comparison::Means;
 use crate::domain::statistics::Participation;
 use crate::sheets::{Cell, Table};
 use crate::web::language::Language;
-use crate::web::pages::admin::devices::stream as stream_name;
 use crate::web::pages::figure::{Figure, change};
+use crate::web::pages::words;
 
 /// A table by the name under which it is exported.
 pub(super) fn named(reading: &Reading, lang: Language, name: &str) -> Option<Table> {
@@ -140,7 +140,7 @@ pub(super) fn weights(reading: &Reading, lang: Language) -> Table {
     });
     let mut made =
         table(lang, lang.t("各类重量(千克)", "Weight by stream (kg)"), &[["从", "From"], ["到", "To"]], rows.collect());
-    made.columns.extend(Stream::ALL.iter().map(|stream| stream_name(lang, *stream).to_owned()));
+    made.columns.extend(Stream::ALL.iter().map(|stream| words::stream(lang, *stream).to_owned()));
     made.columns.push(lang.t("合计", "Total").to_owned());
     made
 }
@@ -151,7 +151,7 @@ pub(super) fn streams(reading: &Reading, lang: Language) -> Table {
         let total = reading.streams.get(stream).copied().unwrap_or_default();
         let accuracy = crate::domain::statistics::rate(total.verdict.correct, total.verdict.judged());
         vec![
-            stream_name(lang, *stream).into(),
+            words::stream(lang, *stream).into(),
             count(total.timing.total()),
             kilograms(total.grams),
             count(total.timing.in_window),

@@ -400,7 +400,7 @@ fn draw(lang: Language, part: &str, index: usize, row: &Row, mistakes: &Mistakes
             }
             div.choices role="group" aria-label=(lang.t("垃圾类别", "Streams")) {
                 @for one in Stream::ALL {
-                    label.choice { input type="checkbox" name=(id("streams")) value=(one.as_str()) checked[row.streams.iter().any(|name| name == one.as_str())]; (super::stream(lang, *one)) }
+                    label.choice { input type="checkbox" name=(id("streams")) value=(one.as_str()) checked[row.streams.iter().any(|name| name == one.as_str())]; (super::super::words::stream(lang, *one)) }
                 }
                 label.choice { input type="checkbox" name=(id("makeup")) value="yes" checked[row.makeup]; (lang.t("误时投放时段", "for late deposits")) }
             }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::super::visitor::Visitor;
-use super::stream;
+use super::super::words;
 use crate::domain::zone::Tz;
 use crate::web::events::EventView;
 use crate::web::language::Language;
@@ -38,7 +38,7 @@ fn device(visitor: &Visitor, id: &str) -> String {
 
 fn words(lang: Language, event: &EventView) -> String {
     let text = |name: &str| event.fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    let of_stream = || Stream::parse(text("stream")).map_or("", |one| stream(lang, one));
+    let of_stream = || Stream::parse(text("stream")).map_or("", |one| words::stream(lang, one));
     let number = |name: &str| event.fields.get(name).and_then(Value::as_f64).unwrap_or_default();
     let kilograms = || lang.kilograms(number("grams").max(0.0) as u64);
     let open = event.fields.get("open").and_then(Value::as_bool).unwrap_or_default();

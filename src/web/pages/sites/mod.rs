@@ -20,6 +20,7 @@ pub(super) use openings::{end, open};
 
 use super::frame::{Page, Section};
 use super::visitor::Visitor;
+use super::words;
 use crate::domain::registry::{Registry, Site};
 use crate::domain::schedule::Gate;
 use crate::store::openings::Opening;
@@ -28,15 +29,6 @@ use crate::web::App;
 use crate::web::access::{READERS, SITE_READERS};
 use crate::web::language::Language;
 use crate::web::problem::Problem;
-
-pub(super) fn stream(lang: Language, stream: Stream) -> &'static str {
-    match stream {
-        Stream::Food => lang.t("厨余垃圾", "food"),
-        Stream::Residual => lang.t("其他垃圾", "residual"),
-        Stream::Recyclable => lang.t("可回收物", "recyclable"),
-        Stream::Hazardous => lang.t("有害垃圾", "hazardous"),
-    }
-}
 
 /// Whether a site is open, and until when.
 fn gate(lang: Language, site: &Site, held: Option<&Opening>, now: DateTime<Utc>) -> Markup {
@@ -146,7 +138,7 @@ fn counts(lang: Language, standing: &Standing) -> Markup {
             dd { (standing.online) " / " (standing.devices) }
             dt { (lang.t("最满的桶", "Fullest bin")) }
             dd { @match &standing.fullest {
-                Some((name, percent)) => { (format!("{percent:.0}%")) " " @if let Some(one) = Stream::parse(name) { (stream(lang, one)) } }
+                Some((name, percent)) => { (format!("{percent:.0}%")) " " @if let Some(one) = Stream::parse(name) { (words::stream(lang, one)) } }
                 None => "—",
             } }
             dt { (lang.t("未解除告警", "Open alarms")) }

@@ -10,8 +10,9 @@ use maud::{Markup, html};
 use super::super::form::{Sent, form};
 use super::super::frame::{Page, Section, see_other};
 use super::super::visitor::Visitor;
+use super::super::words;
 use super::editor::{Draft, Fields, Mistakes, summary};
-use super::{hours, stream};
+use super::hours;
 use crate::domain::schedule::{DayWindow, Schedule, in_force};
 use crate::domain::zone::today;
 use crate::web::App;
@@ -157,7 +158,7 @@ fn window(lang: Language, window: &DayWindow) -> Markup {
     let time = |minute: u16| format!("{}:{:02}", minute / 60, minute % 60);
     html! {
         (time(window.open.get())) "–" (time(window.close.get()))
-        @if let Some(streams) = window.streams { " " @for (index, one) in streams.iter().enumerate() { @if index > 0 { (lang.t("、", ", ")) } (stream(lang, one)) } }
+        @if let Some(streams) = window.streams { " " @for (index, one) in streams.iter().enumerate() { @if index > 0 { (lang.t("、", ", ")) } (words::stream(lang, one)) } }
         @if window.makeup { " " span.tag.care { (lang.t("误时投放", "late deposits")) } }
     }
 }

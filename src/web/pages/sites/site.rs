@@ -10,10 +10,10 @@ use maud::{Markup, html};
 
 use super::super::frame::{Page, Section};
 use super::super::visitor::Visitor;
-use super::super::{admin, alarms as words};
+use super::super::{alarms, words};
 use super::editor::Fields;
 use super::openings::{self, Draft};
-use super::{events as happened, gate, hours, stream};
+use super::{events as happened, gate, hours};
 use crate::domain::alarms::{AlarmView, State as Holds};
 use crate::domain::lids::Lid;
 use crate::domain::registry::Site;
@@ -120,7 +120,7 @@ async fn standing(app: &Arc<App>, visitor: &Visitor, site: &Site) -> Result<Mark
 
 fn one(lang: Language, site: &Site, alarm: &AlarmView) -> Markup {
     html! {
-        (words::severity(lang, alarm.severity)) " " (words::kind(lang, alarm.kind))
+        (alarms::severity(lang, alarm.severity)) " " (alarms::kind(lang, alarm.kind))
         @if let Some(device) = &alarm.device { " · " bdi { (device) } }
         " " span.meta { (lang.t("自 ", "since ")) (lang.moment(&alarm.raised, site.zone)) }
     }
@@ -130,7 +130,7 @@ fn row(lang: Language, site: &Site, device: &DeviceView) -> Markup {
     let own = &device.registration;
     html! {
         tr {
-            th scope="row" { bdi { (own.name.as_deref().unwrap_or(&own.id)) } br; span.meta { (admin::kind(lang, own.kind)) " · " (own.id) } }
+            th scope="row" { bdi { (own.name.as_deref().unwrap_or(&own.id)) } br; span.meta { (words::device(lang, own.kind)) " · " (own.id) } }
             td {
                 @if device.online { span.tag.good { (lang.t("在线", "online")) } }
                 @else if device.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never seen")) } }
@@ -169,8 +169,8 @@ fn fill(lang: Language, device: &DeviceView) -> Markup {
         @if levels.is_empty() { "—" }
         @for (one, percent) in &levels {
             div.level {
-                span { (stream(lang, *one)) " " (format!("{percent:.0}%")) }
-                meter min="0" max="100" high="80" optimum="0" value=(format!("{percent:.0}")) aria-label=(stream(lang, *one)) {}
+                span { (words::stream(lang, *one)) " " (format!("{percent:.0}%")) }
+                meter min="0" max="100" high="80" optimum="0" value=(format!("{percent:.0}")) aria-label=(words::stream(lang, *one)) {}
             }
         }
     }
