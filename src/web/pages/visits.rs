@@ -184,7 +184,7 @@ fn entry(
     };
     Ok(html! {
         div #visits data-post={ "/api/v1/communities/" (id) "/visits" } data-queue=(queue)
-            data-saved=(lang.t("已记录。", "Recorded.")) data-waiting=(lang.t("条记录保存在本机,等网络恢复后自动发送。", "records wait on this phone and are sent by themselves.")
+            data-saved=(lang.t("已记录。", "Recorded.")) data-waiting=(lang.t("条记录保存在本机,等网络恢复后自动发送。", "waiting on this phone, to be sent by itself.")
             ) data-sign-in=(lang.t("登录已过期:请重新登录,记录不会丢。", "You were signed out: sign in again, nothing is lost."))
             data-refused=(lang.t("没有被接受的记录:", "Not accepted: ")) data-discard=(lang.t("删除这条", "Discard it")) {
             div #visit-status role="status" {}
