@@ -186,7 +186,9 @@ async fn others(api: &Api) -> Value {
         "events?site=quay",
         "projectors/messages",
     ] {
-        all.push(api.get(path).await.body);
+        let answer = api.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        all.push(answer.body);
     }
     let accounts = api.store.read(fenlei::store::accounts::list).await.unwrap();
     let southerner = accounts.into_iter().find(|account| account.name == "southerner").unwrap();
