@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, NaiveDate};
 use fenlei_wire::schedule::{DaySet, Minute, StreamSet, Window, timing};
 use fenlei_wire::vocabulary::{Stream, Timing};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 use super::object::{objects, optional_object};
 use super::zone::{Local, Tz, closes_at, local, opens_at};
@@ -63,9 +63,11 @@ fn days() -> Array {
     some_of(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
 }
 
-/// At least one stream.
+/// At least one stream, or `null` for all of them.
 fn streams() -> Array {
-    some_of(&Stream::ALL.iter().map(|stream| stream.as_str()).collect::<Vec<_>>())
+    let mut streams = some_of(&Stream::ALL.iter().map(|stream| stream.as_str()).collect::<Vec<_>>());
+    streams.schema_type = SchemaType::from_iter([Type::Array, Type::Null]);
+    streams
 }
 
 fn some_of(words: &[&str]) -> Array {

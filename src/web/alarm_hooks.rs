@@ -36,10 +36,10 @@ pub(super) struct NewHook {
     /// The least; absent: `warning`.
     severity: Option<Severity>,
     /// Only alarms of this community,
-    #[schema(schema_with = words::id, required = false)]
+    #[schema(schema_with = words::id_or_null, required = false)]
     community: Option<String>,
     /// or of this site; absent: all that the token sees.
-    #[schema(schema_with = words::id, required = false)]
+    #[schema(schema_with = words::id_or_null, required = false)]
     site: Option<String>,
     /// Local to the site of an alarm: what is not critical waits until they end.
     #[serde(default, deserialize_with = "optional_object")]

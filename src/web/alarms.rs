@@ -94,7 +94,7 @@ const MAX_NOTE: usize = 500;
 
 /// Says that somebody sees to an alarm. It stays open while its cause holds; acknowledged twice, the first stands.
 #[utoipa::path(post, path = "/alarms/{id}/acknowledge", tag = "alarms", params(("id" = String, Path)),
-    request_body(content = Acknowledgement, description = "May be absent"),
+    request_body(content = Option<Acknowledgement>, content_type = "application/json"),
     responses((status = 200, body = AlarmView), WriteProblems))]
 pub(super) async fn acknowledge(
     extract::State(app): extract::State<Arc<App>>,

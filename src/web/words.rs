@@ -5,7 +5,7 @@ use crate::domain::awareness::{Outcome, VisitKind};
 use crate::domain::refusal::Reason;
 use fenlei_wire::limits::MAX_CARD_BYTES;
 use fenlei_wire::vocabulary::{DeviceKind, EventType, Stream, Verdict};
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 fn one_of<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(all.iter().map(|one| name(*one)))).build()
@@ -33,6 +33,13 @@ pub(super) fn visit_kind() -> Object {
 
 pub(super) fn outcome() -> Object {
     one_of(Outcome::ALL, Outcome::as_str)
+}
+
+/// An id, or `null` as if there were none.
+pub(super) fn id_or_null() -> Object {
+    let mut id = id();
+    id.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+    id
 }
 
 pub(super) fn streams() -> Array {
