@@ -10,10 +10,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
 use crate::domain::card::{Added, CardKey};
 use crate::draft::Draft;
+use crate::store::sql::Connection;
 use crate::store::{StoreError, card_keys, registry};
 
 const BYTES: usize = 32;

@@ -39,8 +39,7 @@ pub struct Running {
 /// Starts everything; comes back once HTTP and, if embedded, MQTT accept connections.
 pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Running> {
     telemetry::install();
-    let store = Store::open(&config.store_options())
-        .with_context(|| format!("`store.url`: sqlite:{}", config.store.path.display()))?;
+    let store = Store::open(&config.store_options()).with_context(|| format!("`store.url`: {}", config.store.url))?;
     let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
     let card_key = store
         .write(move |session| -> Result<_, CardKeyError> {

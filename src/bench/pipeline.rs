@@ -108,7 +108,7 @@ async fn finish(pending: Option<PendingAll>) -> anyhow::Result<()> {
 /// The size of the store once its log is folded in.
 fn stored_bytes(folder: &Path) -> anyhow::Result<u64> {
     let path = folder.join("bench.db");
-    let connection = crate::store::open_beside(&path)?;
+    let connection = rusqlite::Connection::open(&path)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(path.metadata()?.len())
 }

@@ -6,7 +6,6 @@ use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use rusqlite::TransactionBehavior;
 
 use super::token::{instant, role};
 use super::{Usage, answer, open_existing_store, open_store};
@@ -15,6 +14,7 @@ use crate::config::Config;
 use crate::domain::account::{check_name, check_password};
 use crate::domain::registry::Role;
 use crate::passwords;
+use crate::store::sql::Connection;
 use crate::store::{accounts, audit, registry};
 
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
 
 fn add(config: &Config, name: &str, organization: Option<&str>, roles: &[Role], now: i64) -> Result<()> {
     check_name(name).map_err(|error| Usage(error.to_string()))?;
-    let mut store = open_store(config)?;
+    let store = open_store(config)?;
     if let Some(organization) = organization
         && !registry::load(&store)?.organizations.contains_key(organization)
     {
@@ -83,7 +83,7 @@ fn add(config: &Config, name: &str, organization: Option<&str>, roles: &[Role], 
     }
     let password = hashed(name)?;
     let roles = roles.iter().copied().collect::<BTreeSet<_>>();
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = store.transaction()?;
     if !accounts::add(&transaction, name, &password, organization, &roles, now)? {
         bail!("there is an account of this name already: `fenlei account password` gives it another password");
     }
@@ -110,10 +110,10 @@ fn change(
     name: &str,
     now: i64,
     what: &str,
-    change: impl FnOnce(&rusqlite::Connection) -> Result<bool, crate::store::StoreError>,
+    change: impl FnOnce(&Connection) -> Result<bool, crate::store::StoreError>,
 ) -> Result<()> {
-    let mut store = open_existing_store(config)?;
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let store = open_existing_store(config)?;
+    let transaction = store.transaction()?;
     if !change(&transaction)? {
         bail!("there is no account of this name: `fenlei account list` shows them");
     }

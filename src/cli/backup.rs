@@ -7,12 +7,12 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
-use rusqlite::{Connection, OpenFlags};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{answer, must_exist};
 use crate::config::Config;
 use crate::draft::Draft;
+use rusqlite::{Connection, OpenFlags};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -22,8 +22,12 @@ pub struct Args {
 
 pub fn run(args: &Args, config: &Config) -> Result<()> {
     let file = &args.file;
-    let store = &config.store.path;
-    must_exist(store)?;
+    must_exist(&config.store.url)?;
+    let Some(store) = config.store.url.file() else {
+        bail!(
+            "the store is on a PostgreSQL server, whose own tools copy it: pg_dump --format=custom --file=FILE DATABASE"
+        );
+    };
     let taken = || anyhow!("{} is there already: choose another name, or remove it first", file.display());
     if file.symlink_metadata().is_ok() {
         return Err(taken());

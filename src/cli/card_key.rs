@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use rusqlite::TransactionBehavior;
 
 use super::{answer, must_exist};
 use crate::card_key;
@@ -39,9 +38,9 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
             ))
         }
         Command::Replace => {
-            must_exist(&config.store.path)?;
-            let (mut store, _alone) = store::open_alone(&config.store.path).context("stop `fenlei serve` first")?;
-            let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            must_exist(&config.store.url)?;
+            let (store, _alone) = store::open_alone(&config.store.url).context("stop `fenlei serve` first")?;
+            let transaction = store.transaction()?;
             let cards = card_key::replace(&transaction, path)?;
             audit::note(&transaction, clock.now().timestamp_millis(), "command line", "card_key.replace", "")?;
             transaction.commit()?;

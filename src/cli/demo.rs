@@ -122,7 +122,7 @@ fn fresh_folder(wanted: Option<&Path>) -> Result<PathBuf> {
 fn within(folder: &Path, config: &Config) -> Result<Config> {
     let default = Config::from_layers(None, [])?;
     let mut config = config.clone();
-    config.store.path = folder.join("fenlei.db");
+    config.store.url = folder.join("fenlei.db").into();
     config.privacy.card_key_file = folder.join("fenlei.card-key");
     config.http.listen = free(config.http.listen, default.http.listen, "HTTP");
     if config.mqtt.url.is_none() {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use rusqlite::TransactionBehavior;
 
 use super::{answer, open_existing_store, remark};
 use crate::card_key;
@@ -47,8 +46,8 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
     let Source { community: id, file } = source;
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let in_excel = is_workbook(&bytes);
-    let mut store = open_existing_store(config)?;
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let store = open_existing_store(config)?;
+    let transaction = store.transaction()?;
     let registry = registry::load(&transaction)?;
     let Some(community) = registry.communities.get(id) else {
         bail!("there is no community {id}: create it first (PUT /api/v1/communities/{id})");

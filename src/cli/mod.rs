@@ -12,24 +12,25 @@ pub mod check_config;
 pub mod demo;
 pub mod device;
 pub mod import;
+pub mod migrate_store;
 pub mod serve;
 pub mod simulate;
 pub mod token;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use rusqlite::Connection;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Mistakes};
-use crate::store;
+use crate::store::sql::Connection;
+use crate::store::{self, StoreUrl};
 
 /// As `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -67,6 +68,8 @@ enum Command {
     Import(import::Args),
     /// Write a consistent copy of the store to a file, also while it is being written to.
     Backup(backup::Args),
+    /// Move the store from its SQLite file to a PostgreSQL database; the backend must be stopped.
+    MigrateStore(migrate_store::Args),
     /// What an external broker must know of the devices.
     Device(device::Args),
     /// Rotate the key under which cards are hashed, or replace one that is lost.
@@ -115,6 +118,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Token(args) => token::run(&args, &config()?, &clock),
         Command::Import(args) => import::run(&args, &config()?, &clock),
         Command::Backup(args) => backup::run(&args, &config()?),
+        Command::MigrateStore(args) => migrate_store::run(&args, &config()?),
         Command::Device(args) => device::run(&args, &config()?),
         Command::CardKey(args) => card_key::run(&args, &config()?, &clock),
     }
@@ -145,19 +149,19 @@ fn remark(line: impl Display) {
 
 /// The store, made if it is not there: a token is needed before the first `fenlei serve`.
 fn open_store(config: &Config) -> Result<Connection> {
-    let path = &config.store.path;
-    store::open_beside(path).with_context(|| format!("cannot open the store {} (`store.url`)", path.display()))
+    let url = &config.store.url;
+    store::open_beside(url).with_context(|| format!("cannot open the store {url} (`store.url`)"))
 }
 
 /// The store, where a new one could only be a mistake.
 fn open_existing_store(config: &Config) -> Result<Connection> {
-    must_exist(&config.store.path)?;
+    must_exist(&config.store.url)?;
     open_store(config)
 }
 
-fn must_exist(store: &Path) -> Result<()> {
-    if !store.is_file() {
-        bail!("there is no store {}: correct `store.url`, or run `fenlei serve` first", store.display());
+fn must_exist(store: &StoreUrl) -> Result<()> {
+    if store.file().is_some_and(|file| !file.is_file()) {
+        bail!("there is no store {store}: correct `store.url`, or run `fenlei serve` first");
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rusqlite::TransactionBehavior;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{answer, open_store, remark};
@@ -72,8 +71,8 @@ pub async fn run(args: &Args, config: &Config, clock: &SharedClock) -> Result<()
 fn prepare(file: &Path, config: &Config, clock: &SharedClock) -> Result<()> {
     let now = clock.now();
     let neighbourhood = Neighbourhood::sample(today(ZONE, now));
-    let mut store = open_store(config)?;
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let store = open_store(config)?;
+    let transaction = store.transaction()?;
     let key = card_key::for_store(&transaction, &config.privacy.card_key_file)?;
     let mut rollups = Rollups::default();
     let credentials = enrol(&transaction, &mut rollups, &neighbourhood, &key, now)?;

@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use chrono::DateTime;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rusqlite::TransactionBehavior;
 
 use super::{answer, open_existing_store, open_store};
 use crate::clock::Clock;
@@ -54,8 +53,8 @@ pub fn run(args: &Args, config: &Config, clock: &dyn Clock) -> Result<()> {
 }
 
 fn add(config: &Config, organization: Option<&str>, roles: &[Role], now: i64) -> Result<()> {
-    let mut store = open_store(config)?;
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let store = open_store(config)?;
+    let transaction = store.transaction()?;
     if let Some(organization) = organization
         && !registry::load(&transaction)?.organizations.contains_key(organization)
     {
@@ -80,8 +79,8 @@ fn list(config: &Config) -> Result<()> {
 }
 
 fn revoke(config: &Config, id: &str, now: i64) -> Result<()> {
-    let mut store = open_existing_store(config)?;
-    let transaction = store.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let store = open_existing_store(config)?;
+    let transaction = store.transaction()?;
     if !tokens::revoke(&transaction, id, now)? {
         bail!("there is no token {id}, or it is revoked already: `fenlei token list` shows them");
     }

@@ -20,8 +20,8 @@ use layers::{Layers, Value};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::device_config::EveningMessage;
-use crate::store;
 use crate::store::retention::Retention;
+use crate::store::{self, StoreUrl};
 
 /// The documented defaults.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -57,8 +57,8 @@ pub struct Mqtt {
 
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The SQLite file.
-    pub path: PathBuf,
+    pub url: StoreUrl,
+    /// Of SQLite.
     pub cache_mib: u32,
     pub readers: usize,
 }
@@ -120,7 +120,7 @@ impl Config {
         let mqtt_listen = layers.read("mqtt.listen", address);
         let url = layers.read("mqtt.url", |value| BrokerUrl::parse(value.text().unwrap_or_default()));
         let client_id = layers.read("mqtt.client_id", client_id);
-        let path = layers.read("store.url", sqlite_path);
+        let store_url = layers.read("store.url", |value| StoreUrl::parse(value.text().unwrap_or_default()));
         let cache_mib = layers.read("store.cache_mib", |value| integer(value, 1, 65_536));
         let readers = layers.read("store.readers", |value| integer(value, 1, 64));
         let evening_text = layers.read("projector.evening_text", evening_text);
@@ -135,7 +135,7 @@ impl Config {
         Some(Self {
             http: Http { listen: http_listen?, requests_per_second: NonZeroU32::new(requests_per_second?)? },
             mqtt: Mqtt { listen: mqtt_listen?, url, client_id: client_id? },
-            store: Store { path: path?, cache_mib: cache_mib?, readers: readers? as usize },
+            store: Store { url: store_url?, cache_mib: cache_mib?, readers: readers? as usize },
             projector: Projector {
                 evening: EveningMessage { text: evening_text?, start: evening_start?, seconds: evening_seconds? },
             },
@@ -148,7 +148,7 @@ impl Config {
 
     pub fn store_options(&self) -> store::Options {
         store::Options {
-            path: self.store.path.clone(),
+            url: self.store.url.clone(),
             cache_mib: self.store.cache_mib,
             readers: self.store.readers,
             quarantine_cap: self.quarantine.max_per_device,
@@ -179,18 +179,6 @@ fn client_id(value: &Value) -> Result<String, String> {
     };
     let id = value.text().filter(fits);
     id.map(str::to_owned).ok_or_else(|| "a text of 1 to 64 of A-Z a-z 0-9 _ -".to_owned())
-}
-
-fn sqlite_path(value: &Value) -> Result<PathBuf, String> {
-    let text = value.text().unwrap_or_default();
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Err("sqlite:PATH: this build stores in SQLite only".to_owned());
-    }
-    // SQLite would take `:memory:` and `file:` for something else than a file of that name.
-    let special = |path: &&str| path.is_empty() || path.starts_with([':', '?']) || path.starts_with("file:");
-    let path = text.strip_prefix("sqlite:").filter(|path| !special(path) && !path.starts_with("//"));
-    path.map(PathBuf::from)
-        .ok_or_else(|| "sqlite:PATH, such as \"sqlite:fenlei.db\" or \"sqlite:/var/lib/fenlei/fenlei.db\"".to_owned())
 }
 
 fn evening_text(value: &Value) -> Result<String, String> {

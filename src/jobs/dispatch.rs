@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use fenlei_wire::command::EVENING;
 use fenlei_wire::topic::Topic;
 use fenlei_wire::vocabulary::{Channel, DisplayStatus, EventType, ExecutedStatus};
-use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::Follower;
@@ -16,6 +15,7 @@ use crate::domain::event::{Body, Display};
 use crate::domain::projection::fill;
 use crate::mqtt::{Lifetime, Message, Publisher};
 use crate::store::commands::{self, Due, Order};
+use crate::store::sql::Connection;
 use crate::store::writer::Session;
 use crate::store::{Store, StoreError, campaigns, displays, fillings, lids, messages};
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::store::linkage::{gone, publish, publish_gone};
+use crate::store::sql::Connection;
 use crate::store::{Store, StoreError, alarms, ledger, pictures, visits};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 
 use super::fleet::Credential;
 use super::neighbourhood::{Neighbourhood, ZONE};
@@ -20,6 +19,7 @@ use crate::store::StoreError;
 use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use crate::store::rollups::Rollups;
 use crate::store::roster::{self, ImportError};
+use crate::store::sql::Connection;
 use crate::store::visits;
 
 /// Why the neighbourhood could not be registered.

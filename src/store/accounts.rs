@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use super::tokens::{roles_of, stored_roles};
 use crate::domain::account::{Failures, LOCKED_MS};
 use crate::domain::registry::Role;
@@ -95,11 +94,12 @@ pub fn failures(connection: &Connection, name: &[u8; 16]) -> Result<Failures, St
 /// Notes that one more attempt failed, and forgets those that lock nothing any more.
 pub fn failed(connection: &Connection, name: &[u8; 16], now: i64) -> Result<(), StoreError> {
     let failures = failures(connection, name)?.another(now);
-    connection.prepare_cached("INSERT OR REPLACE INTO sign_in_failure VALUES (?1, ?2, ?3)")?.execute((
-        name,
-        failures.count,
-        failures.last,
-    ))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO sign_in_failure VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET count = excluded.count, last = excluded.last",
+        )?
+        .execute((name, failures.count, failures.last))?;
     connection.prepare_cached("DELETE FROM sign_in_failure WHERE last < ?1")?.execute([now - LOCKED_MS])?;
     Ok(())
 }

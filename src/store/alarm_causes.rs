@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta};
-use rusqlite::Connection;
 
 use super::alarms::{clear, note, open_of};
+use super::sql::Connection;
 use super::{StoreError, clock_doubts, habits};
 use crate::domain::alarms::{Cause, Kind, PATIENCE_MS, SEEN_MS, of_off_hours};
 use crate::domain::registry::Registry;
@@ -102,7 +102,7 @@ fn conflicts(connection: &Connection, places: impl Fn(Vec<i64>) -> Vec<Place>, n
         for (site, device) in places(vec![device]) {
             note(connection, (site, Some(device)), Cause::Holds(Kind::Conflict), now)?;
             connection
-                .prepare_cached("INSERT INTO alarm_conflicts VALUES (?1, ?2) ON CONFLICT DO UPDATE SET count = ?2")?
+                .prepare_cached("INSERT INTO alarm_conflicts VALUES (?1, ?2) ON CONFLICT (device) DO UPDATE SET count = excluded.count")?
                 .execute((device, count))?;
         }
     }

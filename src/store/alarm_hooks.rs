@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension, Row, params};
 use crate::domain::alarms::Severity;
 use crate::domain::notices::{Format, Quiet};
 
@@ -60,7 +60,7 @@ const SELECT: &str = "SELECT h.number, h.id, h.organization, h.document, h.creat
          (SELECT count(*) FROM alarm_notice n WHERE n.hook = h.number AND n.given_up)
      FROM alarm_hook h";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<Hook, StoreError>> {
+fn read(row: &Row<'_>) -> super::sql::Result<Result<Hook, StoreError>> {
     let document: String = row.get(3)?;
     let Ok(asked) = serde_json::from_str(&document) else {
         return Ok(Err(StoreError::Corrupt("a webhook is unreadable")));

@@ -1,10 +1,9 @@
 //! What is to be told of alarms: written with the change that it tells of, so that a restart forgets nothing, and kept
 //! until it was delivered or given up.
 
-use rusqlite::{Connection, params};
-
 use super::StoreError;
 use super::alarms::Alarm;
+use super::sql::{Connection, params};
 use crate::domain::alarms::Severity;
 use crate::domain::notices::{Change, TRIED_MS};
 

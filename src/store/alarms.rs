@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension};
-
+use super::sql::{Connection, OptionalExtension, Row};
 use super::{StoreError, alarm_notices};
 use crate::domain::alarms::{AlarmView, Cause, Kind, QUIET_MS, REOPENS_MS, State};
 use crate::domain::zone::rfc3339;
@@ -20,20 +19,20 @@ pub fn note(
         Cause::Gone(kind) => {
             connection
                 .prepare_cached(
-                    "UPDATE alarm SET gone = ?4 WHERE kind = ?1 AND site = ?2 AND device IS ?3
+                    "UPDATE alarm SET gone = ?4 WHERE kind = ?1 AND site = ?2 AND device IS NOT DISTINCT FROM ?3
                      AND cleared IS NULL AND gone IS NULL AND last <= ?4",
                 )?
                 .execute((kind.as_str(), site, device, at))?;
             connection
                 .prepare_cached(
                     "INSERT INTO alarm_gone VALUES (?1, ?2, coalesce(?3, 0), ?4)
-                     ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                     ON CONFLICT (kind, site, device) DO UPDATE SET at = max(alarm_gone.at, excluded.at)",
                 )?
                 .execute((kind.as_str(), site, device, at))?;
         }
         Cause::Holds(kind) => {
             let mut newest = connection.prepare_cached(
-                "SELECT id FROM alarm WHERE kind = ?1 AND site = ?2 AND device IS ?3
+                "SELECT id FROM alarm WHERE kind = ?1 AND site = ?2 AND device IS NOT DISTINCT FROM ?3
                  AND (cleared IS NULL OR (settled IS NULL AND cleared > ?4 - ?5)) ORDER BY id DESC LIMIT 1",
             )?;
             let known: Option<i64> =
@@ -43,7 +42,7 @@ pub fn note(
                 Some(id) => {
                     connection
                         .prepare_cached(
-                            "UPDATE alarm SET count = count + (gone IS NOT NULL OR cleared IS NOT NULL), gone = NULL,
+                            "UPDATE alarm SET count = count + CASE WHEN gone IS NULL AND cleared IS NULL THEN 0 ELSE 1 END, gone = NULL,
                                  cleared = NULL, last = max(last, ?2) WHERE id = ?1",
                         )?
                         .execute((id, at))?;
@@ -54,7 +53,7 @@ pub fn note(
             connection
                 .prepare_cached(
                     "UPDATE alarm SET gone = w.at FROM alarm_gone w
-                     WHERE alarm.kind = ?1 AND alarm.site = ?2 AND alarm.device IS ?3 AND cleared IS NULL AND gone IS NULL
+                     WHERE alarm.kind = ?1 AND alarm.site = ?2 AND alarm.device IS NOT DISTINCT FROM ?3 AND cleared IS NULL AND gone IS NULL
                        AND w.kind = ?1 AND w.site = ?2 AND w.device = coalesce(?3, 0) AND alarm.last < w.at",
                 )?
                 .execute((kind.as_str(), site, device))?;
@@ -67,8 +66,10 @@ fn raise(connection: &Connection, (site, device): (i64, Option<i64>), kind: Kind
     // The one before is over for good by now: that is told first.
     settle(connection, at)?;
     let id = connection
-        .prepare_cached("INSERT INTO alarm (kind, site, device, raised, last, count) VALUES (?1, ?2, ?3, ?4, ?4, 1)")?
-        .insert((kind.as_str(), site, device, at))?;
+        .prepare_cached(
+            "INSERT INTO alarm (kind, site, device, raised, last, count) VALUES (?1, ?2, ?3, ?4, ?4, 1) RETURNING id",
+        )?
+        .query_row((kind.as_str(), site, device, at), |row| row.get(0))?;
     let alarm = get(connection, id)?.ok_or(StoreError::Corrupt("an alarm vanished"))?;
     alarm_notices::raised(connection, &alarm, site)
 }
@@ -152,7 +153,7 @@ impl Alarm {
 const SELECT: &str = "SELECT a.id, a.kind, s.id, d.id, a.raised, a.last, a.count, a.cleared, a.acknowledged, a.note
      FROM alarm a JOIN site s ON s.key = a.site LEFT JOIN device d ON d.key = a.device";
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, Alarm)> {
+fn read(row: &Row<'_>) -> super::sql::Result<(String, Alarm)> {
     let alarm = Alarm {
         id: row.get(0)?,
         kind: Kind::Full,
@@ -188,7 +189,7 @@ pub struct Filter {
 /// Alarms, the newest first.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Alarm>, StoreError> {
     let sql = format!(
-        "{SELECT} WHERE (?1 IS NULL OR a.id < ?1) AND (?2 IS NULL OR (a.cleared IS NULL) = ?2)
+        "{SELECT} WHERE (?1 IS NULL OR a.id < ?1) AND (?2 IS NULL OR CASE WHEN a.cleared IS NULL THEN 1 ELSE 0 END = ?2)
          AND (?3 IS NULL OR d.id = ?3) AND (?4 IS NULL OR s.id = ?4) AND (?5 IS NULL OR a.kind = ?5)
          ORDER BY a.id DESC LIMIT ?6"
     );
@@ -249,7 +250,7 @@ pub fn raised(connection: &Connection, from: i64, to: i64) -> Result<Vec<(i64, K
     counted(select.query((from, to))?)
 }
 
-fn counted(mut rows: rusqlite::Rows<'_>) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
+fn counted(mut rows: super::sql::Rows<'_>) -> Result<Vec<(i64, Kind, u64)>, StoreError> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let kind = Kind::parse(row.get_ref(1)?.as_str().unwrap_or_default());

@@ -1,8 +1,7 @@
 //! The audit log: who read or changed what concerns single households, or what others rely on.
 
-use rusqlite::Connection;
-
 use super::StoreError;
+use super::sql::Connection;
 
 pub fn note(connection: &Connection, at: i64, who: &str, action: &str, subject: &str) -> Result<(), StoreError> {
     connection

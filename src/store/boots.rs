@@ -3,12 +3,12 @@
 //! Kept in memory while in use and written in the transaction that stores the events. After a failed
 //! commit the memory is dropped as a whole and read again: it never runs ahead of the file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
-use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use crate::domain::marks::{Change, Marks};
 
 /// Seqs whose places in the ledger share one row of `event_row`.
@@ -50,6 +50,8 @@ pub struct Boots {
     devices: HashMap<String, Vec<(u32, u32, Slot)>, RandomState>,
     known: Vec<Known>,
     touched: Vec<Slot>,
+    /// Gaps that opened (their end, since when) or closed since the last flush, by boot and first seq.
+    gaps: BTreeMap<(BootId, u64), Option<(u64, i64)>>,
     places: HashMap<(u64, BootId), Block, RandomState>,
     touched_places: Vec<(u64, BootId)>,
 }
@@ -96,29 +98,12 @@ impl Boots {
     }
 
     /// Changes the boot's marks, gaps included.
-    pub fn change(
-        &mut self,
-        connection: &Connection,
-        slot: Slot,
-        received: i64,
-        change: impl FnOnce(&mut Marks) -> Change,
-    ) -> Result<(), StoreError> {
+    pub fn change(&mut self, slot: Slot, received: i64, change: impl FnOnce(&mut Marks) -> Change) {
         self.touch(slot, received);
         let known = &mut self.known[slot.0];
         let change = change(&mut known.marks);
-        if !change.removed.is_empty() {
-            let mut delete = connection.prepare_cached("DELETE FROM gap WHERE boot = ?1 AND first = ?2")?;
-            for first in change.removed {
-                delete.execute((known.id.0, to_i64(first)))?;
-            }
-        }
-        if !change.added.is_empty() {
-            let mut insert = connection.prepare_cached("INSERT INTO gap VALUES (?1, ?2, ?3, ?4)")?;
-            for (first, last) in change.added {
-                insert.execute((known.id.0, to_i64(first), to_i64(last), received))?;
-            }
-        }
-        Ok(())
+        self.gaps.extend(change.removed.into_iter().map(|first| ((known.id, first), None)));
+        self.gaps.extend(change.added.into_iter().map(|(first, last)| ((known.id, first), Some((last, received)))));
     }
 
     /// Remembers that the event lies in `row` of the ledger.
@@ -163,23 +148,36 @@ impl Boots {
 
     /// Writes what changed since the last flush.
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut update =
-            connection.prepare_cached("UPDATE boot SET next = ?2, received = ?3, stored = ?4 WHERE id = ?1")?;
-        for slot in self.touched.drain(..) {
+        self.touched.sort_unstable_by_key(|slot| self.known[slot.0].id);
+        let boots = self.touched.drain(..).map(|slot| {
             let known = &mut self.known[slot.0];
             known.touched = false;
-            update.execute((known.id.0, to_i64(known.marks.next()), known.received, known.stored))?;
+            (known.id.0, to_i64(known.marks.next()), known.received, known.stored)
+        });
+        connection.execute_each("UPDATE boot SET next = ?2, received = ?3, stored = ?4 WHERE id = ?1", boots)?;
+        let gaps = std::mem::take(&mut self.gaps);
+        let mut delete = connection.prepare_cached("DELETE FROM gap WHERE boot = ?1 AND first = ?2")?;
+        for ((boot, first), _) in gaps.iter().filter(|(_, gap)| gap.is_none()) {
+            delete.execute((boot.0, to_i64(*first)))?;
         }
-        let mut upsert = connection.prepare_cached(
-            "INSERT INTO event_row VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET rows = excluded.rows",
-        )?;
+        let opened = gaps
+            .iter()
+            .filter_map(|((boot, first), gap)| gap.map(|(last, since)| (boot.0, to_i64(*first), to_i64(last), since)));
+        let insert = "INSERT INTO gap VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (boot, first) DO UPDATE SET last = excluded.last, since = excluded.since";
+        connection.execute_each(insert, opened)?;
+        let upsert = "INSERT INTO event_row VALUES (?1, ?2, ?3)
+             ON CONFLICT (block, boot) DO UPDATE SET rows = excluded.rows";
         self.touched_places.sort_unstable();
-        for key in self.touched_places.drain(..) {
-            if let Some(block) = self.places.get_mut(&key) {
+        for key in &self.touched_places {
+            if let Some(block) = self.places.get_mut(key) {
                 block.touched = false;
-                upsert.execute((to_i64(key.0), key.1.0, &block.rows))?;
             }
         }
+        let touched = self.touched_places.drain(..);
+        let places = &self.places;
+        let rows = touched.filter_map(|key| Some((to_i64(key.0), key.1.0, &places.get(&key)?.rows)));
+        connection.execute_each(upsert, rows)?;
         Ok(())
     }
 
@@ -227,9 +225,10 @@ fn stored(connection: &Connection, name: BootName<'_>) -> Result<Option<(i64, i6
 
 fn load(connection: &Connection, name: BootName<'_>) -> Result<Known, StoreError> {
     let Some((id, next, received, events)) = stored(connection, name)? else {
-        let mut insert = connection
-            .prepare_cached("INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)")?;
-        let id = insert.insert((name.device, name.incarnation, name.boot))?;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0) RETURNING id",
+        )?;
+        let id = insert.query_row((name.device, name.incarnation, name.boot), |row| row.get(0))?;
         return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, stored: 0, touched: false });
     };
     let mut gaps = connection.prepare_cached("SELECT first, last FROM gap WHERE boot = ?1")?;

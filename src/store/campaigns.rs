@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::Connection;
 
 use super::commands::{self, NewCommand, Order};
+use super::sql::Connection;
 use super::{StoreError, messages};
 use crate::domain::projection::{Message, Span, timeline};
 use crate::domain::registry::{Device, Registry, Site};

@@ -4,9 +4,9 @@
 //! deposit costs three bytes at the end of a row that is being written anyway, not a row of its own on a page of its own.
 
 use fenlei_wire::vocabulary::Timing;
-use rusqlite::Connection;
 
 use super::gathered::Gathered;
+use super::sql::Connection;
 use super::{StoreError, ledger};
 use crate::domain::roster::{CardId, Enrolment};
 use crate::domain::schedule::{Classified, Opening};
@@ -62,15 +62,14 @@ impl CardCounts {
     }
 
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut append = connection.prepare_cached(
-            "INSERT INTO card_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
-        )?;
-        for (key, entries) in self.lists.drain_in_order() {
+        let append = "INSERT INTO card_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (community, day, site, place, open, close, block)
+             DO UPDATE SET entries = CAST(card_count.entries || excluded.entries AS BLOB)";
+        let lists = self.lists.drain_in_order().into_iter().map(|(key, entries)| {
             let Key { community, day, site, place, open, close } = key;
-            append.execute((community, day, site, place, open, close, self.block, entries))?;
-        }
-        Ok(())
+            (community, day, site, place, open, close, self.block, entries)
+        });
+        Ok(connection.execute_each(append, lists)?)
     }
 }
 

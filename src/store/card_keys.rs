@@ -2,9 +2,9 @@
 //!
 //! Nothing else refers to a hash: what is counted is counted by a card's number, so no figure changes.
 
-use rusqlite::Connection;
 use serde_json::{Map, Value};
 
+use super::sql::Connection;
 use super::{StoreError, scrub};
 use crate::domain::card::{Added, CardHash};
 use crate::domain::quarantine::{CARD_HASH, ERASED};

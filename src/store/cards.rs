@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use crate::domain::card::CardHash;
 use crate::domain::roster::CardId;
 
@@ -41,8 +41,8 @@ pub fn card_id(connection: &Connection, hash: CardHash) -> Result<CardId, StoreE
     match known(connection, hash)? {
         Some(id) => Ok(id),
         None => {
-            let mut insert = connection.prepare_cached("INSERT INTO card (hash) VALUES (?1)")?;
-            Ok(CardId(insert.insert([&hash.0])?))
+            let mut insert = connection.prepare_cached("INSERT INTO card (hash) VALUES (?1) RETURNING id")?;
+            Ok(CardId(insert.query_row([&hash.0], |row| row.get(0))?))
         }
     }
 }

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::Connection;
-
 use super::StoreError;
+use super::sql::Connection;
 use crate::domain::clock_doubt::{Doubt, Stamp};
 
 /// The doubts that no sane event has ended.
@@ -39,15 +38,18 @@ impl ClockDoubts {
     /// Writes what changed since the last flush.
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let Some(doubts) = &mut self.doubts else { return Ok(()) };
-        let mut upsert =
-            connection.prepare_cached("INSERT OR REPLACE INTO clock_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
-        while let Some(device) = self.touched.pop_first() {
-            let Some(doubt) = doubts.get(&device).copied() else { continue };
-            upsert.execute((device, doubt.off, doubt.unsynced, doubt.behind, doubt.beats, doubt.sane))?;
+        let upsert = "INSERT INTO clock_doubt VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (device) DO UPDATE SET off = excluded.off, unsynced = excluded.unsynced,
+                 behind = excluded.behind, beats = excluded.beats, sane = excluded.sane";
+        let touched = std::mem::take(&mut self.touched);
+        let written = touched.into_iter().filter_map(|device| {
+            let doubt = *doubts.get(&device)?;
             if doubt.sane.is_some() {
                 doubts.remove(&device);
             }
-        }
+            Some((device, doubt.off, doubt.unsynced, doubt.behind, doubt.beats, doubt.sane))
+        });
+        connection.execute_each(upsert, written)?;
         Ok(())
     }
 }

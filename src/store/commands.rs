@@ -4,9 +4,8 @@
 //! A command is planned by its occasion, so that planning again changes nothing; it is sent under one id until its device
 //! answers or it expires, and what the device says comes from the ledger. So a restart at any moment forgets none.
 
-use rusqlite::{Connection, OptionalExtension, ToSql};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension, ToSql};
 use crate::domain::lids::Lid;
 use crate::domain::projection::Span;
 
@@ -87,10 +86,11 @@ pub fn queue(connection: &Connection, new: &NewCommand, now: i64) -> Result<(), 
         None => {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO command (id, device, occasion, message, type, due, expires, state)
-                 VALUES (lower(hex(randomblob(12))), ?1, ?2, ?3, ?4, ?5, ?6, 'queued')",
+                 VALUES (lower(hex(randomblob(12))), ?1, ?2, ?3, ?4, ?5, ?6, 'queued') RETURNING number",
             )?;
             let kind = new.order.as_str();
-            let number = insert.insert((new.device, &new.occasion, new.message, kind, new.due, new.expires))?;
+            let number = insert
+                .query_row((new.device, &new.occasion, new.message, kind, new.due, new.expires), |row| row.get(0))?;
             note(connection, number, "queued", now, None)?;
         }
     }

@@ -1,11 +1,13 @@
-//! Opening the SQLite file: what every connection is told, and the schema's versions.
+//! Opening the store: what every connection is told, and the schema's versions.
 
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::OpenFlags;
 
 use super::StoreError;
+use super::sql::{self, Connection};
+use super::url::StoreUrl;
 
 /// The schema, one script a version. Never edit a script that has been released: add the next.
 const MIGRATIONS: &[&str] = &[
@@ -27,55 +29,88 @@ const MIGRATIONS: &[&str] = &[
 pub(super) const BUSY: Duration = Duration::from_secs(30);
 
 /// A connection that may write; brings the schema up to date.
-pub fn open_writer(path: &Path, cache_mib: u32) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
-    // What is deleted is overwritten: see `scrub`.
-    connection.execute_batch("PRAGMA secure_delete = ON;")?;
-    // FULL: with NORMAL the tail of the WAL, receipted events in it, would not survive a power cut.
-    connection.execute_batch(&format!(
-        "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 16384;
-         PRAGMA cache_size = -{};
-         PRAGMA temp_store = MEMORY;",
-        u64::from(cache_mib) * 1024
-    ))?;
-    connection.set_prepared_statement_cache_capacity(128);
-    migrate(&mut connection)?;
+pub fn open_writer(url: impl Into<StoreUrl>, cache_mib: u32) -> Result<Connection, StoreError> {
+    let connection = match url.into() {
+        StoreUrl::Sqlite(path) => open_file(&path, cache_mib)?,
+        StoreUrl::Postgres(server) => Connection::connect(&server)?,
+    };
+    migrate(&connection)?;
     Ok(connection)
+}
+
+fn open_file(path: &Path, cache_mib: u32) -> Result<Connection, StoreError> {
+    let open = || -> rusqlite::Result<_> {
+        let connection = rusqlite::Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        // What is deleted is overwritten: see `scrub`.
+        connection.execute_batch("PRAGMA secure_delete = ON;")?;
+        // FULL: with NORMAL the tail of the WAL, receipted events in it, would not survive a power cut.
+        connection.execute_batch(&format!(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA wal_autocheckpoint = 16384;
+             PRAGMA cache_size = -{};
+             PRAGMA temp_store = MEMORY;",
+            u64::from(cache_mib) * 1024
+        ))?;
+        connection.set_prepared_statement_cache_capacity(128);
+        Ok(connection)
+    };
+    Ok(open().map(Connection::from).map_err(sql::Error::from)?)
 }
 
 /// A connection that only reads.
-pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 1073741824;")?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+pub fn open_reader(url: impl Into<StoreUrl>) -> Result<Connection, StoreError> {
+    let path = match url.into() {
+        StoreUrl::Sqlite(path) => path,
+        StoreUrl::Postgres(server) => return Ok(Connection::connect(&server)?),
+    };
+    let open = || -> rusqlite::Result<_> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        let settings = "PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 1073741824;";
+        connection.execute_batch(settings)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    Ok(open().map(Connection::from).map_err(sql::Error::from)?)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+fn migrate(connection: &Connection) -> Result<(), StoreError> {
     if schema_version(connection)? == MIGRATIONS.len() as i64 {
         // Nothing to write: a command beside a busy backend need not queue for the right to.
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction()?;
     let version = schema_version(&transaction)?;
     let done = usize::try_from(version).unwrap_or(usize::MAX);
     if done > MIGRATIONS.len() {
         return Err(StoreError::Newer { found: version, known: MIGRATIONS.len() });
     }
     for script in &MIGRATIONS[done..] {
-        transaction.execute_batch(script)?;
+        transaction.migrate(script)?;
     }
-    transaction.execute_batch(&format!("PRAGMA user_version = {}", MIGRATIONS.len()))?;
+    let known = MIGRATIONS.len();
+    transaction.execute_batch(&match transaction.sqlite() {
+        Some(_) => format!("PRAGMA user_version = {known}"),
+        None => format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({known})"),
+    })?;
     transaction.commit()?;
     Ok(())
 }
 
-fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+/// How many scripts have been run. On a server a table of its own says so, in the schema that the tables are in.
+pub fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
+    if connection.sqlite().is_some() {
+        return Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?);
+    }
+    let there = "SELECT to_regclass('schema_version') IS NOT NULL";
+    if !connection.query_row(there, [], |row| row.get(0))? {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")?;
+        transaction.commit()?;
+    }
+    Ok(connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0))?)
 }

@@ -2,9 +2,9 @@
 //! camera's judgement may mean, and how another schedule would have timed a year, without reading the ledger.
 
 use fenlei_wire::vocabulary::Stream;
-use rusqlite::{Connection, OptionalExtension};
 
 use super::gathered::Gathered;
+use super::sql::{Connection, OptionalExtension, Row};
 use super::{StoreError, ledger};
 
 /// Bits of a bucket's milliseconds: about 17 minutes.
@@ -36,14 +36,10 @@ impl DepositTimes {
     }
 
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut upsert = connection.prepare_cached(
-            "INSERT INTO deposit_time VALUES (?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)",
-        )?;
-        for ((bucket, bin), entries) in self.0.drain_in_order() {
-            upsert.execute((bucket, bin, entries))?;
-        }
-        Ok(())
+        let upsert = "INSERT INTO deposit_time VALUES (?1, ?2, ?3) ON CONFLICT (bucket, bin)
+             DO UPDATE SET entries = CAST(deposit_time.entries || excluded.entries AS BLOB)";
+        let lists = self.0.drain_in_order().into_iter().map(|((bucket, bin), entries)| (bucket, bin, entries));
+        Ok(connection.execute_each(upsert, lists)?)
     }
 
     /// The deposits of a bin from `from` to `to`, both included, those not yet written among them.
@@ -79,7 +75,7 @@ pub fn for_each(
 
 fn read_bucket(connection: &Connection, bucket: i64, bin: i64, into: &mut Vec<Deposited>) -> Result<(), StoreError> {
     let mut select = connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2")?;
-    let read = |row: &rusqlite::Row<'_>| Ok(read_entries(bucket, row.get_ref(0)?.as_blob()?, into));
+    let read = |row: &Row<'_>| Ok(read_entries(bucket, row.get_ref(0)?.as_blob()?, into));
     select.query_row((bucket, bin), read).optional()?.unwrap_or(Ok(()))
 }
 

@@ -1,8 +1,7 @@
 //! What each device was last told to keep to, and under which version.
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 
 /// What is retained for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +37,9 @@ pub fn revision(connection: &Connection) -> Result<i64, StoreError> {
 
 pub fn set_revision(connection: &Connection, revision: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO meta VALUES ('configs', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO meta VALUES ('configs', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
         .execute([revision.to_string()])?;
     Ok(())
 }
@@ -47,7 +48,7 @@ pub fn put(connection: &Connection, told: &Told, now: i64) -> Result<(), StoreEr
     connection
         .prepare_cached(
             "INSERT INTO device_config VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT DO UPDATE SET topic = excluded.topic, version = excluded.version,
+             ON CONFLICT (device) DO UPDATE SET topic = excluded.topic, version = excluded.version,
                  document = excluded.document, stored = excluded.stored",
         )?
         .execute((told.device, &told.topic, told.version, &told.document, now))?;

@@ -6,9 +6,9 @@
 use fenlei_logic::screen::Screen;
 use fenlei_wire::config::Config;
 use fenlei_wire::time::UnixMillis;
-use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 
 /// Notes what a projector shows from `start` on, at most until `until`; without a message it is its own of the evening.
 pub fn note(

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 
 use super::roster::{self, Listed};
+use super::sql::Connection;
 use super::{StoreError, figures, visits};
 use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry};

@@ -8,11 +8,11 @@
 //! The bytes go from the file with [`Store::scrub`](super::Store::scrub).
 
 use chrono::{DateTime, NaiveDate, Utc};
-use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Map, Value};
 
 use super::boots::{BootId, find_row};
 use super::retime::{Days, for_each_deposit};
+use super::sql::{Connection, OptionalExtension};
 use super::writer::Session;
 use super::{StoreError, card_counts, quarantine, scrub};
 use crate::domain::card::CardHash;
@@ -109,9 +109,10 @@ impl Erased<'_> {
 
     /// Gives the household's days with a card that others hold too a card of their own.
     fn split_off(&self, card: CardId) -> Result<CardId, StoreError> {
-        let mut insert =
-            self.connection.prepare_cached("INSERT INTO card (hash, erased) VALUES (randomblob(16), 1)")?;
-        let own = CardId(insert.insert([])?);
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO card (hash, erased) VALUES (randomblob(16), 1) RETURNING id")?;
+        let own = CardId(insert.query_row([], |row| row.get(0))?);
         let Enrolment { from, until } = self.enrolment;
         card_counts::replace_card(self.connection, self.community.key, self.enrolment, (card, own))?;
         let mut update = self.connection.prepare_cached("UPDATE ledger SET card = ?2 WHERE id = ?1")?;

@@ -1,11 +1,11 @@
 //! Reading the ledger in commit order, by what people ask for.
 
 use fenlei_wire::vocabulary::{EventType, Timing, Verdict};
-use rusqlite::{Connection, params_from_iter};
 
 use super::StoreError;
 use super::ledger::{EVENT_COLUMNS, read_event, standing, timing};
 use super::rollups::BLOCK_ROWS;
+use super::sql::{Connection, ToSql};
 use crate::domain::event::Event;
 use crate::domain::registry::VOLUNTEERS;
 
@@ -121,23 +121,23 @@ fn read_block(
          LEFT JOIN card c ON c.id = l.card
          WHERE l.id > ? AND l.id < ?"
     );
-    let mut values: Vec<rusqlite::types::Value> = vec![after.into(), before.into()];
-    let mut require = |condition: &str, value: rusqlite::types::Value| {
+    let mut values: Vec<&dyn ToSql> = vec![&after, &before];
+    let mut require = |condition: &str, value| {
         sql.push_str(condition);
         values.push(value);
     };
-    if let Some(through) = filter.through {
-        require(" AND l.id <= ?", through.into());
+    if let Some(through) = &filter.through {
+        require(" AND l.id <= ?", through as &dyn ToSql);
     }
     if let Some(device) = &filter.device {
         let column = if device == VOLUNTEERS { " AND d.kind = ?" } else { " AND b.device = ?" };
-        require(column, device.clone().into());
+        require(column, device);
     }
-    if let Some(from) = filter.from {
-        require(" AND l.time >= ?", from.into());
+    if let Some(from) = &filter.from {
+        require(" AND l.time >= ?", from);
     }
-    if let Some(to) = filter.to {
-        require(" AND l.time < ?", to.into());
+    if let Some(to) = &filter.to {
+        require(" AND l.time < ?", to);
     }
     if !filter.types.is_empty() {
         let codes: Vec<_> = filter.types.iter().map(|one| one.code().to_string()).collect();
@@ -151,9 +151,9 @@ fn read_block(
     let order = if order == Order::NewestFirst { " DESC" } else { "" };
     sql.push_str(&format!(" ORDER BY l.id{order} LIMIT {left}"));
     let mut select = connection.prepare_cached(&sql)?;
-    let mut rows = select.query(params_from_iter(values))?;
+    let mut rows = select.query(values.as_slice())?;
     while let Some(row) = rows.next()? {
-        let event = read_event(row)?;
+        let event = read_event(&row)?;
         let own: Option<u8> = row.get(8)?;
         let of_volunteers = row.get_ref(18)?.as_str().is_ok_and(|kind| kind == VOLUNTEERS);
         found.push(Listed {

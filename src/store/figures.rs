@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Datelike, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::Connection;
 
 use super::StoreError;
+use super::sql::{Connection, Row};
 use super::{card_counts, ledger, roster};
 use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry, Site};
@@ -62,15 +62,15 @@ fn streams(connection: &Connection, site: &Site, span: Span) -> Result<Vec<Strea
         streams.push(StreamCount {
             day: Day(row.get(0)?),
             stream: ledger::stream(row.get(1)?)?,
-            timing: TimingCounts { in_window: count(row, 2)?, makeup: count(row, 3)?, off_hours: count(row, 4)? },
-            verdict: VerdictCounts { correct: count(row, 5)?, incorrect: count(row, 6)?, unjudged: count(row, 7)? },
-            grams: count(row, 8)?,
+            timing: TimingCounts { in_window: count(&row, 2)?, makeup: count(&row, 3)?, off_hours: count(&row, 4)? },
+            verdict: VerdictCounts { correct: count(&row, 5)?, incorrect: count(&row, 6)?, unjudged: count(&row, 7)? },
+            grams: count(&row, 8)?,
         });
     }
     Ok(streams)
 }
 
-fn count(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
+fn count(row: &Row<'_>, column: usize) -> super::sql::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
@@ -84,7 +84,7 @@ pub fn hours(connection: &Connection, site: &Site, span: Span) -> Result<[Timing
     let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
     while let Some(row) = rows.next()? {
         if let Some(hour) = hours.get_mut(usize::from(row.get::<_, u16>(0)?)) {
-            *hour = TimingCounts { in_window: count(row, 1)?, makeup: count(row, 2)?, off_hours: count(row, 3)? };
+            *hour = TimingCounts { in_window: count(&row, 1)?, makeup: count(&row, 2)?, off_hours: count(&row, 3)? };
         }
     }
     Ok(hours)
@@ -102,7 +102,7 @@ pub fn week(connection: &Connection, site: &Site, span: Span) -> Result<[[u64; 2
         let weekday = Day(row.get(0)?).date().weekday().num_days_from_monday() as usize;
         let hour = usize::from(row.get::<_, u16>(1)?);
         if let Some(hour) = week.get_mut(weekday).and_then(|day| day.get_mut(hour)) {
-            *hour += count(row, 2)?;
+            *hour += count(&row, 2)?;
         }
     }
     Ok(week)

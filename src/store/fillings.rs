@@ -1,8 +1,8 @@
 //! The figures that may stand in a projector's message. They are public, so they are told as [`crate::domain::published`] has it.
 
 use chrono::{DateTime, Datelike, Days, Utc};
-use rusqlite::Connection;
 
+use super::sql::Connection;
 use super::{StoreError, figures};
 use crate::domain::period::Span;
 use crate::domain::published::{Share, count, share};

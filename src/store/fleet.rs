@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use crate::domain::registry::Device;
 
 /// What is known of a device beyond its registration.

@@ -1,9 +1,8 @@
 //! How far each job that follows the ledger has read it: kept with what the job wrote, in one transaction, so that each
 //! event has its effect once.
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 
 /// The last row of the ledger that the job has seen; 0 before its first.
 pub fn position(connection: &Connection, name: &str) -> Result<i64, StoreError> {
@@ -13,7 +12,7 @@ pub fn position(connection: &Connection, name: &str) -> Result<i64, StoreError> 
 
 pub fn advance(connection: &Connection, name: &str, row: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO follower VALUES (?1, ?2) ON CONFLICT DO UPDATE SET row = excluded.row")?
+        .prepare_cached("INSERT INTO follower VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET row = excluded.row")?
         .execute((name, row))?;
     Ok(())
 }

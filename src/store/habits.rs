@@ -1,8 +1,7 @@
 //! How often devices are used to be heard.
 
-use rusqlite::{Connection, OptionalExtension, Row};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension, Row};
 use crate::domain::habit::{self, Habit};
 
 /// Learns from a heartbeat of `device` (its key) at `time`.
@@ -10,12 +9,12 @@ pub fn heard(connection: &Connection, device: i64, time: i64) -> Result<(), Stor
     let mut select = connection.prepare_cached("SELECT latest, pauses, pause FROM habit WHERE device = ?1")?;
     let known = select.query_row([device], |row| read(row, 0)).optional()?.flatten();
     let habit = known.map_or_else(|| Habit::begin(time), |habit| habit.heard(time));
-    connection.prepare_cached("INSERT OR REPLACE INTO habit VALUES (?1, ?2, ?3, ?4)")?.execute((
-        device,
-        habit.latest,
-        habit.pauses,
-        habit.pause,
-    ))?;
+    connection
+        .prepare_cached(
+            "INSERT INTO habit VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (device) DO UPDATE SET latest = excluded.latest, pauses = excluded.pauses, pause = excluded.pause",
+        )?
+        .execute((device, habit.latest, habit.pauses, habit.pause))?;
     Ok(())
 }
 
@@ -25,7 +24,7 @@ pub fn forget(connection: &Connection, device: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Habit>> {
+fn read(row: &Row<'_>, first: usize) -> super::sql::Result<Option<Habit>> {
     let latest: Option<i64> = row.get(first)?;
     latest.map(|latest| Ok(Habit { latest, pauses: row.get(first + 1)?, pause: row.get(first + 2)? })).transpose()
 }
@@ -52,12 +51,12 @@ pub fn silent(connection: &Connection, absence: i64, now: i64) -> Result<Vec<Sil
     let mut heard = connection.prepare_cached(
         "SELECT d.key, max(b.received), h.latest, h.pauses, h.pause
          FROM device d JOIN boot b ON b.device = d.id AND b.incarnation = d.incarnation
-         LEFT JOIN habit h ON h.device = d.key GROUP BY d.key",
+         LEFT JOIN habit h ON h.device = d.key GROUP BY d.key, h.latest, h.pauses, h.pause",
     )?;
     let mut rows = heard.query([])?;
     while let Some(row) = rows.next()? {
         let (device, since): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let patience = habit::patience(read(row, 2)?);
+        let patience = habit::patience(read(&row, 2)?);
         if since <= now - patience {
             silent.push(Silent { device, since, patience });
         }

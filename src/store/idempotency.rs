@@ -1,9 +1,8 @@
 //! Requests that may come twice: a client that got no answer repeats its request under the same key, and gets the answer
 //! to the first.
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 
 /// How long a key is remembered, in milliseconds.
 const REMEMBERED_MS: i64 = 7 * 24 * 60 * 60 * 1000;

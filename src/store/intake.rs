@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use fenlei_wire::vocabulary::DeviceKind;
 use foldhash::fast::RandomState;
-use rusqlite::Connection;
 
 use super::boots::{BootName, Boots, Slot};
 use super::cards::Cards;
@@ -16,6 +15,7 @@ use super::ledger::{self, NewRow};
 use super::matching::{self, Judge, Waiting};
 use super::quarantine;
 use super::rollups::{Counted, Rollups};
+use super::sql::Connection;
 use super::tally::Tally;
 use super::{StoreError, states};
 use crate::domain::clock_doubt::Stamp;
@@ -55,6 +55,8 @@ pub struct Memory {
     pub cards: Cards,
     pub waiting: Waiting,
     pub clocks: ClockDoubts,
+    /// The last row of the ledger, where the writer itself numbers them.
+    pub last_row: Option<i64>,
 }
 
 /// One transaction's intake.
@@ -97,7 +99,7 @@ impl<'a> Intake<'a> {
             cards: &mut memory.cards,
             waiting: &mut memory.waiting,
             clocks: &mut memory.clocks,
-            ledger: ledger::Appender::new(connection)?,
+            ledger: ledger::Appender::new(connection, &mut memory.last_row)?,
             places: HashMap::default(),
             quarantine_cap,
             tally: Tally::default(),
@@ -105,7 +107,8 @@ impl<'a> Intake<'a> {
     }
 
     /// Writes what was gathered. Nothing of it is in the file before.
-    pub fn finish(self) -> Result<Tally, StoreError> {
+    pub fn finish(mut self) -> Result<Tally, StoreError> {
+        self.ledger.flush()?;
         self.boots.flush(self.connection)?;
         self.waiting.deposits.flush(self.connection)?;
         self.rollups.flush(self.connection)?;
@@ -161,7 +164,7 @@ impl<'a> Intake<'a> {
             return Ok(Retried::Known);
         }
         // Used up when it was refused, unless the device's hardware was replaced since.
-        self.boots.change(self.connection, slot, received, |marks| marks.take(event.seq).unwrap_or_default())?;
+        self.boots.change(slot, received, |marks| marks.take(event.seq).unwrap_or_default());
         self.append(placed, slot, event, received)?;
         if let Body::Lost(lost) = &event.body {
             let of = self.boots.open(self.connection, BootName { boot: lost.of_boot, ..name })?;
@@ -207,7 +210,7 @@ impl<'a> Intake<'a> {
                     Err(refusal) => Err(refused(event, refusal)),
                 },
             };
-            self.boots.change(self.connection, slot, received, |marks| marks.take(seq).unwrap_or_default())?;
+            self.boots.change(slot, received, |marks| marks.take(seq).unwrap_or_default());
             if let (Ok(placed), Some(stamp)) = (&admitted, stamp(&accepted, received)) {
                 self.clocks.hear(self.connection, placed.device.key, stamp, received)?;
             }
@@ -308,7 +311,7 @@ impl<'a> Intake<'a> {
             if let Some(judgement) =
                 self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)?
             {
-                matching::apply(self.connection, self.rollups, site, community, judgement, id)?;
+                self.apply(site, community, judgement, id)?;
             }
         }
         if let Body::Judgement(judgement) = &event.body
@@ -319,6 +322,18 @@ impl<'a> Intake<'a> {
         Ok(id)
     }
 
+    /// Gives a deposit a verdict; see [`matching::apply`].
+    pub(super) fn apply(
+        &mut self,
+        site: &Site,
+        community: &Community,
+        judgement: matching::Judgement,
+        row: i64,
+    ) -> Result<bool, StoreError> {
+        self.ledger.settle(row)?;
+        matching::apply(self.connection, self.rollups, site, community, judgement, row)
+    }
+
     fn judge(&mut self, placed: Placed<'_>, id: i64, time: i64, judgement: &Judgement) -> Result<(), StoreError> {
         let Some(bin) = self.registry.devices.get(judgement.judged.device()) else { return Ok(()) };
         let waiting = matching::Judgement { id, by: Judge::Camera, verdict: judgement.verdict };
@@ -327,7 +342,7 @@ impl<'a> Intake<'a> {
                 let name = BootName { device: &bin.id, incarnation: bin.incarnation, boot: deposit.boot };
                 match self.boots.find(self.connection, name, deposit.seq)? {
                     Some(row) => {
-                        matching::apply(self.connection, self.rollups, placed.site, placed.community, waiting, row)?;
+                        self.apply(placed.site, placed.community, waiting, row)?;
                     }
                     // It may yet come, or be taken in from quarantine.
                     None => {
@@ -338,7 +353,7 @@ impl<'a> Intake<'a> {
             Judged::Bin(_) => {
                 for candidate in self.waiting.in_reach(self.connection, bin.key, time)? {
                     let Placed { site, community, .. } = placed;
-                    if matching::apply(self.connection, self.rollups, site, community, waiting, candidate.row)? {
+                    if self.apply(site, community, waiting, candidate.row)? {
                         return Ok(());
                     }
                 }
@@ -364,6 +379,7 @@ impl<'a> Intake<'a> {
                     Element::Event(event) => Some(Cow::Borrowed(event)),
                     Element::Refused(refused) => said(&refused.content).map(Cow::Owned),
                 };
+                self.ledger.settle(row)?;
                 again.map_or(Ok(false), |again| ledger::says(self.connection, row, &again))?
             }
             None => {
@@ -390,11 +406,13 @@ impl<'a> Intake<'a> {
     fn declare_lost(&mut self, slot: Slot, lost: &Lost, received: i64) -> Result<(), StoreError> {
         let id = self.boots.id(slot);
         let missing = self.boots.marks(slot).missing_within(lost.from, lost.to);
-        let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO lost VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert =
+            self.connection.prepare_cached("INSERT INTO lost VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?;
         for (first, last) in missing {
             insert.execute((id.0, super::boots::to_i64(first), super::boots::to_i64(last), received))?;
         }
-        self.boots.change(self.connection, slot, received, |marks| marks.close(lost.from, lost.to))
+        self.boots.change(slot, received, |marks| marks.close(lost.from, lost.to));
+        Ok(())
     }
 
     fn quarantine_event(&mut self, from: &Sender, refused: &Refused, received: i64) -> Result<(), StoreError> {

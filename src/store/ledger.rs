@@ -1,12 +1,12 @@
 //! The ledger's rows: writing an event, reading it back as it was.
 
 use fenlei_wire::vocabulary::{EventType, Stream, Timing, Verdict};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::boots::{BootId, to_i64};
+use super::sql::{Connection, CopyRows, OptionalExtension, Row, Statement};
 use crate::domain::card::CardHash;
 use crate::domain::event::{Body, Deposit, Emptied, Event};
 use crate::domain::roster::CardId;
@@ -21,14 +21,27 @@ pub struct NewRow<'a> {
 }
 
 /// Writes rows; prepared once for each transaction, since it runs for each event.
-pub struct Appender<'a>(CachedStatement<'a>);
+pub enum Appender<'a> {
+    Sqlite(&'a rusqlite::Connection, Statement<'a>),
+    /// Rows are gathered, and sent together before anybody looks at them. They are numbered on from the last.
+    Postgres {
+        connection: &'a Connection,
+        last: &'a mut Option<i64>,
+        rows: CopyRows,
+    },
+}
+
+const COLUMNS: &str = "boot, seq, time, lag, type, unsynced, stream, grams, card, timing, verdict, detail";
 
 impl<'a> Appender<'a> {
-    pub fn new(connection: &'a Connection) -> Result<Self, StoreError> {
-        Ok(Self(connection.prepare_cached(
-            "INSERT INTO ledger (boot, seq, time, lag, type, unsynced, stream, grams, card, timing, verdict, detail)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?))
+    /// `last`: the last row as far as it is known; to be forgotten when the transaction fails.
+    pub fn new(connection: &'a Connection, last: &'a mut Option<i64>) -> Result<Self, StoreError> {
+        let Some(file) = connection.sqlite() else {
+            return Ok(Self::Postgres { connection, last, rows: CopyRows::default() });
+        };
+        let insert =
+            format!("INSERT INTO ledger ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
+        Ok(Self::Sqlite(file, connection.prepare_cached(&insert)?))
     }
 
     pub fn append(&mut self, row: &NewRow<'_>) -> Result<i64, StoreError> {
@@ -38,7 +51,7 @@ impl<'a> Appender<'a> {
             Body::Emptied(emptied) => (Some(emptied.stream), Some(emptied.grams), None),
             _ => (None, None, None),
         };
-        Ok(self.0.insert((
+        let values = (
             row.boot.0,
             to_i64(event.seq),
             event.time,
@@ -51,7 +64,40 @@ impl<'a> Appender<'a> {
             row.timing.map(Timing::code),
             verdict.map(Verdict::code),
             event.body.detail(),
-        ))?)
+        );
+        match self {
+            Self::Sqlite(file, insert) => {
+                insert.execute(values)?;
+                Ok(file.last_insert_rowid())
+            }
+            Self::Postgres { connection, last, rows } => {
+                let id = match last {
+                    Some(last) => *last + 1,
+                    None => last_row(connection)? + 1,
+                };
+                **last = Some(id);
+                rows.push(Some(id), &values)?;
+                Ok(id)
+            }
+        }
+    }
+
+    /// Sends what was gathered, if `row` may be of it, so that it can be read and changed.
+    pub fn settle(&mut self, row: i64) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres { last, rows, .. } if last.is_some_and(|last| row + rows.len() > last) => self.flush(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends what was gathered.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres { connection, rows, .. } if !rows.is_empty() => {
+                Ok(connection.copy_in(&format!("ledger (id, {COLUMNS})"), rows)?)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

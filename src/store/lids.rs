@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use fenlei_wire::vocabulary::{DeviceKind, DoorBy};
-use rusqlite::{Connection, OptionalExtension};
 
 use super::commands::{self, NewCommand, Order};
 use super::openings::{self, Opening};
+use super::sql::{Connection, OptionalExtension};
 use super::{StoreError, alarms};
 use crate::domain::alarms::{Cause, Kind};
 use crate::domain::device_config::hours_of;
@@ -119,10 +119,10 @@ pub fn door(connection: &Connection, device: i64, door: &Door, at: i64) -> Resul
 pub fn report(connection: &Connection, device: i64, lid: Lid, at: i64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO lid (device, locked, since, told) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET
-                 since = CASE WHEN locked = excluded.locked THEN since ELSE excluded.since END,
+            "INSERT INTO lid (device, locked, since, told) VALUES (?1, ?2, ?3, ?3) ON CONFLICT (device) DO UPDATE SET
+                 since = CASE WHEN lid.locked = excluded.locked THEN lid.since ELSE excluded.since END,
                  locked = excluded.locked, told = excluded.told
-             WHERE excluded.told >= told",
+             WHERE excluded.told >= lid.told",
         )?
         .execute((device, lid.is_locked(), at))?;
     Ok(())

@@ -2,10 +2,10 @@
 //! then on. A snapshot is the latest revision of each community; whoever takes one and then each later revision has what a
 //! later snapshot says, because both are these rows.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension, Row, params};
 use crate::domain::picture::Picture;
 use crate::domain::registry::Registry;
 use crate::domain::revision::{self, Change, Moved, Reason, RevisionView, Subject, changes};
@@ -54,7 +54,7 @@ impl Basis {
 /// The basis of a community when it was last looked at; empty digests before the first time.
 pub fn basis(connection: &Connection, community: &str) -> Result<Basis, StoreError> {
     let mut select = connection.prepare_cached("SELECT schedules, roster FROM linkage_look WHERE community = ?1")?;
-    let read = |row: &rusqlite::Row<'_>| Ok(Basis { schedules: row.get(0)?, roster: row.get(1)? });
+    let read = |row: &Row<'_>| Ok(Basis { schedules: row.get(0)?, roster: row.get(1)? });
     Ok(select.query_row([community], read).optional()?.unwrap_or_default())
 }
 
@@ -116,7 +116,7 @@ pub fn publish(connection: &Connection, look: &Look, now: i64) -> Result<bool, S
     connection
         .prepare_cached(
             "INSERT INTO linkage_look VALUES (?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET schedules = excluded.schedules, roster = excluded.roster",
+             ON CONFLICT (community) DO UPDATE SET schedules = excluded.schedules, roster = excluded.roster",
         )?
         .execute((community, schedules, roster))?;
     let before = look.published();

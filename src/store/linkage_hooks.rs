@@ -3,9 +3,9 @@
 //! A hook is no more than a place in the one list of revisions: it is told what lies behind it, in order. So nothing waits
 //! anywhere that could be lost, and to be told again is to be put back.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
+use super::sql::{Connection, OptionalExtension, Row, params};
 use super::{StoreError, linkage};
 
 /// How long the secret before signs beside the new one, in milliseconds.
@@ -75,7 +75,7 @@ const SELECT: &str = "SELECT number, id, organization, url, secret, former, form
          failing, attempted, status, succeeded, disabled
      FROM linkage_hook";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<Hook, StoreError>> {
+fn read(row: &Row<'_>) -> super::sql::Result<Result<Hook, StoreError>> {
     let former: Option<String> = row.get(5)?;
     let until: Option<i64> = row.get(6)?;
     let disabled: Option<String> = row.get(14)?;

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use fenlei_wire::vocabulary::Verdict;
-use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
 use super::boots::to_i64;
 use super::deposit_times::DepositTimes;
 use super::ledger;
 use super::rollups::{Counted, Rollups};
+use super::sql::{Connection, OptionalExtension};
 use crate::domain::matching::{Candidate, REACH_MS, in_reach, nearest_first};
 use crate::domain::registry::{Community, Site};
 use crate::domain::roster::CardId;

@@ -1,10 +1,10 @@
 //! Messages for projectors, as schedulers asked for them.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension, Row};
 use crate::domain::projection::{Message, Start, Target, When};
 
 /// What was asked for, in the words of the API, with everything decided that was left open.
@@ -76,7 +76,7 @@ pub fn add(connection: &Connection, asked: &Asked, now: i64) -> Result<String, S
 
 const COLUMNS: &str = "number, id, document, created";
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, String, String, i64)> {
+fn read(row: &Row<'_>) -> super::sql::Result<(i64, String, String, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 

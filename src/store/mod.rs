@@ -1,4 +1,4 @@
-//! The store: ledger, rollups, registry, quarantine, in one SQLite file.
+//! The store: ledger, rollups, registry, quarantine, in one SQLite file or one PostgreSQL database.
 //!
 //! One thread writes, a pool of connections reads. Whatever is written together is committed together:
 //! an event, its place in the deduplication, and what it adds to the rollups are one transaction. After
@@ -52,25 +52,29 @@ pub mod rollups;
 pub mod roster;
 pub mod scrub;
 pub mod sessions;
+pub mod sql;
 pub mod states;
 pub mod tally;
 pub mod tokens;
+pub mod transfer;
+pub mod url;
 pub mod visits;
 pub mod vitals;
 pub mod writer;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use intake::{Committed, Retried};
 use readers::Readers;
+use sql::Connection;
+pub use url::StoreUrl;
 pub use writer::Health;
-use writer::{Writer, WriterHandle};
+use writer::{Place, Writer, WriterHandle};
 
 use crate::domain::inbound::Inbound;
 use crate::domain::registry::Registry;
@@ -79,19 +83,21 @@ use crate::domain::registry::Registry;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the store cannot be written or read: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    Sql(#[from] sql::Error),
     #[error("the store's file cannot be used: {0}")]
     File(#[from] std::io::Error),
     #[error("the store has schema version {found}, this program knows up to {known}: use a newer fenlei")]
     Newer { found: i64, known: usize },
-    #[error("the store is in use by another `fenlei serve` ({})", .0.display())]
-    InUse(PathBuf),
+    #[error("the store is in use by another `fenlei serve` ({0})")]
+    InUse(StoreUrl),
     #[error(
         "`privacy.card_key_file` is not the key this store was begun with (fingerprint {found}, expected {expected})"
     )]
     WrongCardKey { found: String, expected: String },
     #[error("the store contradicts itself: {0}")]
     Corrupt(&'static str),
+    #[error("the store's server is out of reach; it is tried again in a moment")]
+    OutOfReach,
     #[error("the store is shutting down")]
     Closed,
 }
@@ -99,7 +105,7 @@ pub enum StoreError {
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    pub path: PathBuf,
+    pub url: StoreUrl,
     pub cache_mib: u32,
     pub readers: usize,
     /// Items a device may have in quarantine.
@@ -107,8 +113,8 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), cache_mib: 64, readers: 4, quarantine_cap: 1_000 }
+    pub fn at(url: impl Into<StoreUrl>) -> Self {
+        Self { url: url.into(), cache_mib: 64, readers: 4, quarantine_cap: 1_000 }
     }
 }
 
@@ -119,20 +125,23 @@ pub struct Store {
     readers: Readers,
     registry: Arc<ArcSwap<Registry>>,
     committed: watch::Receiver<i64>,
-    /// Held while the backend runs, so that no second one writes to the same file.
-    _lock: Arc<File>,
+    /// Held while the backend runs, so that no second one writes to the same file. On a server the writer's session holds
+    /// a lock instead.
+    _lock: Option<Arc<File>>,
 }
 
 impl Store {
     /// Opens the store and starts its writer.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
-        let lock = lock(&options.path)?;
-        let connection = connection::open_writer(&options.path, options.cache_mib)?;
+        let lock = options.url.file().map(lock).transpose()?;
+        let place = Place { url: options.url.clone(), cache_mib: options.cache_mib };
+        let connection = place.open()?;
         let registry = Arc::new(ArcSwap::from_pointee(registry::load(&connection)?));
         let (announce, committed) = watch::channel(ledger::last_row(&connection)?);
-        let writer = Writer::new(connection, Arc::clone(&registry), announce, options.quarantine_cap)?.start()?;
-        let readers = Readers::new(options.path.clone(), options.readers);
-        Ok(Self { writer, readers, registry, committed, _lock: Arc::new(lock) })
+        let writer = Writer::new(connection, place, Arc::clone(&registry), announce, options.quarantine_cap)?;
+        let writer = writer.start()?;
+        let readers = Readers::new(options.url.clone(), options.readers);
+        Ok(Self { writer, readers, registry, committed, _lock: lock.map(Arc::new) })
     }
 
     /// Stores a publish with everything that belongs to it, and answers once that is on the disk.
@@ -187,15 +196,15 @@ impl Store {
     }
 }
 
-/// Opens the file for a command that runs beside the backend, or without it.
-pub fn open_beside(path: &Path) -> Result<Connection, StoreError> {
-    connection::open_writer(path, 16)
+/// Opens the store for a command that runs beside the backend, or without it.
+pub fn open_beside(url: impl Into<StoreUrl>) -> Result<Connection, StoreError> {
+    connection::open_writer(url, 16)
 }
 
-/// Opens the file for a command that must be alone with it, for as long as the lock is kept.
-pub fn open_alone(path: &Path) -> Result<(Connection, File), StoreError> {
-    let lock = lock(path)?;
-    Ok((open_beside(path)?, lock))
+/// Opens the store for a command that must be alone with it, for as long as both are kept.
+pub fn open_alone(url: &StoreUrl) -> Result<(Connection, Option<File>), StoreError> {
+    let lock = url.file().map(lock).transpose()?;
+    Ok((Place { url: url.clone(), cache_mib: 16 }.open()?, lock))
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -204,7 +213,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     let file = File::options().create(true).truncate(false).write(true).open(&name)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.into())),
         Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
     }
 }

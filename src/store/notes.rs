@@ -4,13 +4,13 @@
 //! [`VOLUNTEERS`]; their boot is the number of their site, so that a name is of one event in the whole installation.
 
 use fenlei_wire::vocabulary::{DeviceKind, Reason, Verdict};
-use rusqlite::{Connection, OptionalExtension};
 
 use super::StoreError;
 use super::boots::BootName;
 use super::intake::{FIRST_INCARNATION, Intake, Placed};
 use super::matching::{self, Judge};
 use super::registry::changed;
+use super::sql::{Connection, OptionalExtension};
 use super::writer::Session;
 use crate::domain::card::CardHash;
 use crate::domain::event::{Body, Deposit, DepositRef, Event, Judged, Judgement};
@@ -38,8 +38,8 @@ pub enum NoteError {
     NoDeposit,
 }
 
-impl From<rusqlite::Error> for NoteError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<super::sql::Error> for NoteError {
+    fn from(error: super::sql::Error) -> Self {
         Self::Store(error.into())
     }
 }
@@ -101,7 +101,7 @@ fn judge(
     let community = intake.registry.communities.get(&site.community);
     let community = community.ok_or(StoreError::Corrupt("a site without its community"))?;
     let judgement = matching::Judgement { id, by: Judge::Volunteer, verdict };
-    matching::apply(intake.connection, intake.rollups, site, community, judgement, row)?;
+    intake.apply(site, community, judgement, row)?;
     Ok(())
 }
 
@@ -120,7 +120,7 @@ fn note(
     let name = BootName { device: &volunteers.id, incarnation: volunteers.incarnation, boot };
     let slot = intake.boots.open(intake.connection, name)?;
     let seq = intake.boots.marks(slot).next();
-    intake.boots.change(intake.connection, slot, now, |marks| marks.take(seq).unwrap_or_default())?;
+    intake.boots.change(slot, now, |marks| marks.take(seq).unwrap_or_default());
     let event = Event { boot, seq, time, unsynced: false, body };
     let row = intake.append(Placed { device: volunteers, site, community }, slot, &event, now)?;
     Ok((DepositRef { device: VOLUNTEERS.to_owned(), boot, seq }, row))
@@ -139,9 +139,9 @@ fn volunteers(connection: &Connection, site: &Site) -> Result<Device, StoreError
         Some(key) => key,
         None => {
             let mut insert = connection.prepare_cached(
-                "INSERT INTO device (id, site, kind, incarnation, password) VALUES (?1, ?2, ?3, ?4, '')",
+                "INSERT INTO device (id, site, kind, incarnation, password) VALUES (?1, ?2, ?3, ?4, '') RETURNING key",
             )?;
-            insert.insert((&id, &site.id, VOLUNTEERS, FIRST_INCARNATION))?
+            insert.query_row((&id, &site.id, VOLUNTEERS, FIRST_INCARNATION), |row| row.get(0))?
         }
     };
     Ok(Device {

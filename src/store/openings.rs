@@ -1,8 +1,7 @@
 //! Openings: spans in which staff hold a site open against its hours, each with its reason and an end.
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension, Row};
 
 /// An opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +25,7 @@ impl Opening {
 
 const SELECT: &str = "SELECT id, site, reason, start, until, by FROM opening";
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Opening> {
+fn read(row: &Row<'_>) -> super::sql::Result<Opening> {
     Ok(Opening {
         id: row.get(0)?,
         site: row.get(1)?,
@@ -48,9 +47,10 @@ pub fn open(
     connection
         .prepare_cached("UPDATE opening SET until = ?2 WHERE site = ?1 AND until > ?2")?
         .execute((site, start))?;
-    let mut insert = connection
-        .prepare_cached("INSERT INTO opening (site, reason, start, until, by) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    let id = insert.insert((site, reason, start, until, by))?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO opening (site, reason, start, until, by) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+    )?;
+    let id = insert.query_row((site, reason, start, until, by), |row| row.get(0))?;
     Ok(Opening { id, site, reason: reason.to_owned(), start, until, by: by.to_owned() })
 }
 

@@ -1,10 +1,10 @@
 //! Reading the picture of a community, as it is to be told now.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::linkage::{self, Basis, Look};
+use super::sql::Connection;
 use super::{StoreError, figures, visits};
 use crate::domain::DEFINITIONS;
 use crate::domain::alarms::Kind;

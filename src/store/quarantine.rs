@@ -1,11 +1,11 @@
 //! Refused input: kept with its reason, bounded for each device, never in anybody's way.
 
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::boots::{BootName, to_i64};
+use super::sql::{Connection, OptionalExtension, Row, params};
 use crate::domain::card::CardHash;
 use crate::domain::decode::{Refused, said};
 use crate::domain::quarantine::{CARD_HASH, Content, ERASED};
@@ -51,7 +51,8 @@ pub fn put(
     if held >= cap {
         connection
             .prepare_cached(
-                "INSERT INTO quarantine_overflow VALUES (?1, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+                "INSERT INTO quarantine_overflow VALUES (?1, 1)
+                 ON CONFLICT (device) DO UPDATE SET count = quarantine_overflow.count + 1",
             )?
             .execute([device])?;
         return Ok(false);
@@ -220,7 +221,7 @@ pub fn forget_raw(connection: &Connection, now: i64) -> Result<usize, StoreError
         .execute([now - RAW_KEPT_MS])?)
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Item> {
+fn read(row: &Row<'_>) -> super::sql::Result<Item> {
     let fields: Option<String> = row.get(7)?;
     Ok(Item {
         id: row.get(0)?,

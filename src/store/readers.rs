@@ -1,23 +1,23 @@
 //! A bounded pool of reading connections. A question waits for a place rather than for the writer.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::sql::Connection;
+use super::url::StoreUrl;
 use super::{StoreError, connection};
 
 #[derive(Clone, Debug)]
 pub struct Readers {
-    path: Arc<PathBuf>,
+    url: Arc<StoreUrl>,
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub fn new(path: PathBuf, places: usize) -> Self {
-        Self { path: Arc::new(path), idle: Arc::default(), places: Arc::new(Semaphore::new(places.max(1))) }
+    pub fn new(url: StoreUrl, places: usize) -> Self {
+        Self { url: Arc::new(url), idle: Arc::default(), places: Arc::new(Semaphore::new(places.max(1))) }
     }
 
     pub async fn run<T: Send + 'static>(
@@ -28,18 +28,30 @@ impl Readers {
         let this = self.clone();
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let idle = this.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let connection = match idle {
-                Some(connection) => connection,
-                None => connection::open_reader(&this.path)?,
-            };
-            // One transaction, so that what one answer is put together from is of one moment.
-            let transaction = connection.unchecked_transaction()?;
-            let result = work(&transaction);
-            drop(transaction);
-            this.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            let connection = this.begun()?;
+            let result = work(&connection);
+            connection.abandon();
+            if !connection.is_broken() {
+                this.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            }
             result
         });
         task.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// A connection within one transaction, so that what one answer is put together from is of one moment. One that lay
+    /// idle while its server went away is noticed by that and thrown away, with all that lie there.
+    fn begun(&self) -> Result<Connection, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle.filter(|idle| !idle.is_broken()) {
+            match connection.begin_reading() {
+                Ok(()) => return Ok(connection),
+                Err(error) if !connection.is_broken() => return Err(error.into()),
+                Err(_) => self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|idle| !idle.is_broken()),
+            }
+        }
+        let connection = connection::open_reader(&*self.url)?;
+        connection.begin_reading()?;
+        Ok(connection)
     }
 }

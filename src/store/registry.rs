@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::intake::FIRST_INCARNATION;
 use super::retime::{Days, retime};
 use super::rollups::Rollups;
+use super::sql::{Connection, OptionalExtension, params};
 use super::{StoreError, alarms, habits, states};
 use crate::domain::registry::{
     Community, Device, Organization, OrganizationKind, Project, Registry, Site, Targets, VOLUNTEERS,
@@ -34,8 +34,8 @@ pub enum RegistryError {
     Missing,
 }
 
-impl From<rusqlite::Error> for RegistryError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<super::sql::Error> for RegistryError {
+    fn from(error: super::sql::Error) -> Self {
         Self::Store(error.into())
     }
 }
@@ -151,7 +151,7 @@ fn parse_zone(name: &str) -> Result<Tz, StoreError> {
 pub fn put_organization(connection: &Connection, organization: &Organization) -> Result<(), RegistryError> {
     connection.execute(
         "INSERT INTO organization VALUES (?1, ?2, ?3)
-         ON CONFLICT DO UPDATE SET name = excluded.name, kind = excluded.kind",
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind",
         (&organization.id, &organization.name, organization.kind.as_str()),
     )?;
     Ok(changed(connection)?)
@@ -288,7 +288,7 @@ pub fn put_project(connection: &Connection, project: &Project) -> Result<(), Reg
     connection
         .execute(
             "INSERT INTO project VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO UPDATE SET community = excluded.community, organization = excluded.organization,
+             ON CONFLICT (id) DO UPDATE SET community = excluded.community, organization = excluded.organization,
                  starts = excluded.starts, participation = excluded.participation, awareness = excluded.awareness",
             params![
                 project.id,
@@ -344,7 +344,7 @@ pub fn delete(connection: &Connection, kind: Kind, id: &str) -> Result<(), Regis
     }
     let deleted = connection
         .execute(&format!("DELETE FROM {table} WHERE id = ?1"), [id])
-        .map_err(|error| if is_foreign_key(&error) { conflict() } else { error.into() })?;
+        .map_err(|error| if error.is_foreign_key() { conflict() } else { error.into() })?;
     if deleted == 0 {
         return Err(RegistryError::Missing);
     }
@@ -373,12 +373,8 @@ pub fn put_schedule(
     Ok(retime(connection, rollups, community, site, &timetable, days)?)
 }
 
-fn is_foreign_key(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY)
-}
-
-fn unknown(error: rusqlite::Error, message: impl FnOnce() -> String) -> RegistryError {
-    if is_foreign_key(&error) { RegistryError::Unknown(message()) } else { error.into() }
+fn unknown(error: super::sql::Error, message: impl FnOnce() -> String) -> RegistryError {
+    if error.is_foreign_key() { RegistryError::Unknown(message()) } else { error.into() }
 }
 
 /// The fingerprint of the card key that the store was begun with; `None`: it has met none.

@@ -1,7 +1,6 @@
 //! The deposits of a site judged by another schedule than the one that was in force.
 
-use rusqlite::Connection;
-
+use super::sql::Connection;
 use super::{StoreError, deposit_times};
 use crate::domain::period::Span;
 use crate::domain::registry::Site;

@@ -1,8 +1,8 @@
 //! How long what concerns single households is kept. Each limit is off where it is `None`.
 
 use chrono::{DateTime, Days, Utc};
-use rusqlite::Connection;
 
+use super::sql::Connection;
 use super::writer::Session;
 use super::{Store, StoreError, audit, erasure};
 use crate::domain::registry::Registry;

@@ -1,11 +1,11 @@
 //! Re-timing: when a schedule is changed for days that have passed, their deposits are judged again.
 
 use chrono::NaiveDate;
-use rusqlite::Connection;
 
 use super::StoreError;
 use super::ledger;
 use super::rollups::{BLOCK_ROWS, Counted, Rollups};
+use super::sql::Connection;
 use crate::domain::registry::{Community, Site};
 use crate::domain::roster::CardId;
 use crate::domain::schedule::Timetable;

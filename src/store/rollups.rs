@@ -5,11 +5,11 @@
 //! a recount of the ledger.
 
 use fenlei_wire::vocabulary::{Stream, Timing, Verdict};
-use rusqlite::Connection;
 
 use super::StoreError;
 use super::card_counts::CardCounts;
 use super::gathered::Gathered;
+use super::sql::Connection;
 use crate::domain::roster::CardId;
 use crate::domain::schedule::Classified;
 use crate::domain::zone::Local;
@@ -104,44 +104,26 @@ impl Rollups {
     /// Writes everything gathered, in key order.
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.cards.flush(connection)?;
-        let mut hours = connection.prepare_cached(
-            "INSERT INTO hour_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT DO UPDATE SET in_window = in_window + excluded.in_window,
-                 makeup = makeup + excluded.makeup, off_hours = off_hours + excluded.off_hours,
-                 correct = correct + excluded.correct, incorrect = incorrect + excluded.incorrect,
-                 unjudged = unjudged + excluded.unjudged, grams = grams + excluded.grams",
-        )?;
-        for (key, delta) in self.hours.drain_in_order() {
+        let hours = "INSERT INTO hour_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (site, day, hour, stream) DO UPDATE SET in_window = hour_count.in_window + excluded.in_window,
+                 makeup = hour_count.makeup + excluded.makeup, off_hours = hour_count.off_hours + excluded.off_hours,
+                 correct = hour_count.correct + excluded.correct, incorrect = hour_count.incorrect + excluded.incorrect,
+                 unjudged = hour_count.unjudged + excluded.unjudged, grams = hour_count.grams + excluded.grams";
+        let counts = self.hours.drain_in_order().into_iter().map(|(key, delta)| {
             let ([in_window, makeup, off_hours], [correct, incorrect, unjudged]) = (delta.timing, delta.verdict);
-            hours.execute((
-                key.site,
-                key.day,
-                key.hour,
-                key.stream,
-                in_window,
-                makeup,
-                off_hours,
-                correct,
-                incorrect,
-                unjudged,
-                delta.grams,
-            ))?;
-        }
-        let mut presence = connection.prepare_cached(
-            "INSERT INTO presence VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET minutes = minutes | excluded.minutes",
-        )?;
-        for ((site, day, hour), minutes) in self.presence.drain_in_order() {
-            presence.execute((site, day, hour, minutes))?;
-        }
-        let mut blocks = connection.prepare_cached(
-            "INSERT INTO ledger_block VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET first_time = min(first_time, excluded.first_time),
-                 last_time = max(last_time, excluded.last_time)",
-        )?;
-        for ((site, block), (first, last)) in self.blocks.drain_in_order() {
-            blocks.execute((site, block, first, last))?;
-        }
+            let HourKey { site, day, hour, stream } = key;
+            (site, day, hour, stream, in_window, makeup, off_hours, correct, incorrect, unjudged, delta.grams)
+        });
+        connection.execute_each(hours, counts)?;
+        let presence = "INSERT INTO presence VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (site, day, hour) DO UPDATE SET minutes = presence.minutes | excluded.minutes";
+        let minutes = self.presence.drain_in_order().into_iter();
+        connection.execute_each(presence, minutes.map(|((site, day, hour), minutes)| (site, day, hour, minutes)))?;
+        let blocks = "INSERT INTO ledger_block VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (site, block) DO UPDATE SET first_time = min(ledger_block.first_time, excluded.first_time),
+                 last_time = max(ledger_block.last_time, excluded.last_time)";
+        let spans = self.blocks.drain_in_order().into_iter();
+        connection.execute_each(blocks, spans.map(|((site, block), (first, last))| (site, block, first, last)))?;
         Ok(())
     }
 }

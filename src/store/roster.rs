@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
 use super::cards::card_id;
 use super::registry::changed;
+use super::sql::{Connection, OptionalExtension, Row};
 use crate::domain::card::CardKey;
 use crate::domain::roster::{CardId, Enrolment, HouseholdKey, HouseholdRow, Roster, check_rows};
 use crate::domain::rows::{BadRow, Rows};
@@ -21,8 +20,8 @@ pub enum ImportError {
     Rows(Vec<BadRow>),
 }
 
-impl From<rusqlite::Error> for ImportError {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<super::sql::Error> for ImportError {
+    fn from(error: super::sql::Error) -> Self {
         Self::Store(error.into())
     }
 }
@@ -104,12 +103,13 @@ pub fn import_read(
                 connection
                     .prepare_cached(
                         "INSERT INTO household (community, id, building, enrolled_from, enrolled_until)
-                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                         VALUES (?1, ?2, ?3, ?4, ?5) RETURNING key",
                     )?
-                    .insert((community, &row.household, &row.building, from.0, until))?
+                    .query_row((community, &row.household, &row.building, from.0, until), |row| row.get(0))?
             }
         };
-        let mut give = connection.prepare_cached("INSERT OR IGNORE INTO household_card VALUES (?1, ?2)")?;
+        let mut give =
+            connection.prepare_cached("INSERT INTO household_card VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
         for card in &row.cards {
             give.execute((card_id(connection, key.hash(card))?.0, household))?;
         }
@@ -118,7 +118,7 @@ pub fn import_read(
     Ok(imported)
 }
 
-fn enrolment(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Enrolment> {
+fn enrolment(row: &Row<'_>, first: usize) -> super::sql::Result<Enrolment> {
     let until: Option<i32> = row.get(first + 1)?;
     Ok(Enrolment { from: Day(row.get(first)?), until: until.map(Day) })
 }
@@ -132,7 +132,7 @@ pub fn load(connection: &Connection, community: i64) -> Result<Roster, StoreErro
     let mut rows = households.query([community])?;
     while let Some(row) = rows.next()? {
         let key = row.get(0)?;
-        let household = roster.add(HouseholdKey(key), enrolment(row, 1)?);
+        let household = roster.add(HouseholdKey(key), enrolment(&row, 1)?);
         indexes.insert(key, household);
         if let Some(own) = row.get(3)? {
             roster.give(CardId(own), household);
@@ -181,7 +181,7 @@ pub fn list(
         && let Some(row) = rows.next()?
     {
         if wanted(HouseholdKey(row.get(5)?)) {
-            let Enrolment { from, until } = enrolment(row, 2)?;
+            let Enrolment { from, until } = enrolment(&row, 2)?;
             listed.push(Listed {
                 household: row.get(0)?,
                 building: row.get(1)?,

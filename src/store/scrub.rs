@@ -4,13 +4,15 @@
 //! unused part of it. So the tables that hold names and hashes are written anew after an erasure, into pages that are
 //! zeroed first, and the write-ahead log, which holds the pages as they were, is emptied. What is to be scrubbed is noted
 //! in the transaction that erases: a crash in between only puts it off.
+//!
+//! On PostgreSQL the same tables are written anew by `VACUUM FULL`. What its own log, its standbys and its backups still
+//! hold goes as they are recycled: that is the server's to say.
 
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::StoreError;
 use super::connection::BUSY;
+use super::sql::Connection;
 
 /// How long emptying the log waits for readers. They are done in moments, but a backup of a large store is not.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -21,30 +23,53 @@ const TABLES: [(&str, &str); 4] =
 
 /// Something was erased in this transaction.
 pub fn wanted(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('scrub', 'wanted')", [])?;
+    connection.execute("INSERT INTO meta VALUES ('scrub', 'wanted') ON CONFLICT DO NOTHING", [])?;
     Ok(())
 }
 
-/// Scrubs the file if something was erased since it was last done; to be called outside of a transaction. Where somebody
+/// Scrubs the store if something was erased since it was last done; to be called outside of a transaction. Where somebody
 /// reads what is older it stays wanted, and is to be called again.
 pub fn scrub(connection: &Connection) -> Result<(), StoreError> {
     let wanted = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'scrub')";
     if !connection.query_row(wanted, [], |row| row.get(0))? {
         return Ok(());
     }
-    // Rows refer to the rows that are taken out and put back.
-    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
-    let rewritten = rewrite(connection);
-    connection.execute_batch("PRAGMA foreign_keys = ON")?;
-    rewritten?;
-    if empty_log(connection)? {
+    let scrubbed = match connection.sqlite() {
+        Some(file) => scrub_file(connection, file)?,
+        None => scrub_server(connection)?,
+    };
+    if scrubbed {
         connection.execute("DELETE FROM meta WHERE name = 'scrub'", [])?;
     }
     Ok(())
 }
 
+/// Has a server write the tables anew. `false`: somebody reads one of them.
+fn scrub_server(connection: &Connection) -> Result<bool, StoreError> {
+    let patience = PATIENCE.as_millis();
+    connection.execute_batch(&format!("SET lock_timeout = {patience}"))?;
+    // One by one: together they would be a transaction, in which nothing can be vacuumed.
+    let scrubbed = TABLES.iter().try_for_each(|(table, _)| connection.execute_batch(&format!("VACUUM FULL {table}")));
+    connection.execute_batch(&format!("SET lock_timeout = {}", BUSY.as_millis()))?;
+    match scrubbed {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_busy() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `false`: the log is being read.
+fn scrub_file(connection: &Connection, file: &rusqlite::Connection) -> Result<bool, StoreError> {
+    // Rows refer to the rows that are taken out and put back.
+    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+    let rewritten = rewrite(connection);
+    connection.execute_batch("PRAGMA foreign_keys = ON")?;
+    rewritten?;
+    Ok(empty_log(file).map_err(super::sql::Error::from)?)
+}
+
 fn rewrite(connection: &Connection) -> Result<(), StoreError> {
-    let transaction = rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction()?;
     for (table, order) in TABLES {
         transaction.execute_batch(&format!(
             "CREATE TEMP TABLE rewritten AS SELECT * FROM main.{table};
@@ -57,10 +82,10 @@ fn rewrite(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Moves the write-ahead log into the file and cuts it to nothing. `false`: it is being read.
-fn empty_log(connection: &Connection) -> Result<bool, StoreError> {
-    connection.busy_timeout(PATIENCE)?;
-    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-    connection.busy_timeout(BUSY)?;
+fn empty_log(file: &rusqlite::Connection) -> rusqlite::Result<bool> {
+    file.busy_timeout(PATIENCE)?;
+    let busy = file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    file.busy_timeout(BUSY)?;
     Ok(!busy?)
 }
 

@@ -1,8 +1,7 @@
 //! Who is signed in: a session is a token that ends, held by a browser for an account.
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use super::tokens::{Caller, digest, random, roles_of};
 
 /// How long somebody stays signed in, in milliseconds: a volunteer's round of a week.

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use crate::domain::inbound::StateMessage;
 use crate::domain::registry::Device;
 
@@ -22,17 +21,20 @@ pub fn record(connection: &Connection, device: &Device, state: &StateMessage, re
         close(connection, device.key, received)?;
     }
     if state.online && !same_session {
-        let mut open = connection
-            .prepare_cached("INSERT INTO online VALUES (?1, ?2, NULL) ON CONFLICT DO UPDATE SET until = NULL")?;
+        let mut open = connection.prepare_cached(
+            "INSERT INTO online VALUES (?1, ?2, NULL) ON CONFLICT (device, since) DO UPDATE SET until = NULL",
+        )?;
         open.execute((device.key, received))?;
     }
     // A will says nothing of firmware and config: what the birth said stays.
     connection
         .prepare_cached(
             "INSERT INTO device_state VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO UPDATE SET online = excluded.online, boot = excluded.boot,
-                 firmware = coalesce(excluded.firmware, firmware), config = coalesce(excluded.config, config),
-                 since = CASE WHEN online = excluded.online AND boot = excluded.boot THEN since ELSE excluded.since END",
+             ON CONFLICT (device) DO UPDATE SET online = excluded.online, boot = excluded.boot,
+                 firmware = coalesce(excluded.firmware, device_state.firmware),
+                 config = coalesce(excluded.config, device_state.config),
+                 since = CASE WHEN device_state.online = excluded.online AND device_state.boot = excluded.boot
+                     THEN device_state.since ELSE excluded.since END",
         )?
         .execute((device.key, state.online, state.boot, &state.firmware, state.config, received))?;
     Ok(())
@@ -62,7 +64,9 @@ pub fn all(connection: &Connection) -> Result<HashMap<i64, (bool, i64)>, StoreEr
 /// Notes that the backend runs: how long its last word about who is online can be trusted.
 pub fn alive(connection: &Connection, now: i64) -> Result<(), StoreError> {
     connection
-        .prepare_cached("INSERT INTO meta VALUES ('alive', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO meta VALUES ('alive', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )?
         .execute([now.to_string()])?;
     Ok(())
 }

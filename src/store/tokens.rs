@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
+use super::sql::{Connection, OptionalExtension};
 use crate::domain::registry::Role;
 
 /// Who asks, and what they may do.

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::StoreError;
 use super::roster::{self, ImportError};
+use super::sql::{Connection, OptionalExtension, Row};
 use crate::domain::awareness::{Awareness, Outcome, Said, Visit, VisitKind, awareness, check_visits};
 use crate::domain::period::Span;
 use crate::domain::registry::Community;
@@ -38,7 +37,10 @@ pub fn record(
         return Err(ImportError::Rows(bad));
     }
     let mut replace = connection.prepare_cached(
-        "INSERT OR REPLACE INTO visit (household, day, kind, outcome, claimed, tested) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO visit (id, household, day, kind, outcome, claimed, tested)
+         SELECT coalesce(max(id), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6 FROM visit WHERE true
+         ON CONFLICT (household, day, kind) DO UPDATE SET id = excluded.id, outcome = excluded.outcome,
+             claimed = excluded.claimed, tested = excluded.tested",
     )?;
     for (household, visit) in visits {
         let (kind, outcome) = (visit.kind.as_str(), visit.outcome.as_str());
@@ -71,8 +73,8 @@ pub fn list(
         let visit = Visit {
             household: row.get(1)?,
             date: Day(row.get(2)?).date(),
-            kind: kind(row, 3)?,
-            outcome: outcome(row, 4)?,
+            kind: kind(&row, 3)?,
+            outcome: outcome(&row, 4)?,
             claimed: row.get(5)?,
             tested: row.get(6)?,
         };
@@ -81,12 +83,12 @@ pub fn list(
     Ok(listed)
 }
 
-fn kind(row: &rusqlite::Row<'_>, column: usize) -> Result<VisitKind, StoreError> {
+fn kind(row: &Row<'_>, column: usize) -> Result<VisitKind, StoreError> {
     let kind: String = row.get(column)?;
     VisitKind::parse(&kind).ok_or(StoreError::Corrupt("an unknown kind of visit"))
 }
 
-fn outcome(row: &rusqlite::Row<'_>, column: usize) -> Result<Outcome, StoreError> {
+fn outcome(row: &Row<'_>, column: usize) -> Result<Outcome, StoreError> {
     let outcome: String = row.get(column)?;
     Outcome::parse(&outcome).ok_or(StoreError::Corrupt("an unknown outcome of a visit"))
 }
@@ -126,7 +128,7 @@ pub fn said(connection: &Connection, community: i64, span: Span) -> Result<Vec<S
     while let Some(row) = rows.next()? {
         said.push(Said {
             household: HouseholdKey(row.get(0)?),
-            outcome: outcome(row, 1)?,
+            outcome: outcome(&row, 1)?,
             claimed: row.get(2)?,
             tested: row.get(3)?,
         });
@@ -143,7 +145,7 @@ pub fn made(connection: &Connection, community: i64, span: Span) -> Result<Vec<(
     let mut rows = select.query((community, span.first_day().0, span.last_day().0))?;
     let mut made = Vec::new();
     while let Some(row) = rows.next()? {
-        made.push((kind(row, 0)?, outcome(row, 1)?, row.get::<_, i64>(2)?.unsigned_abs()));
+        made.push((kind(&row, 0)?, outcome(&row, 1)?, row.get::<_, i64>(2)?.unsigned_abs()));
     }
     Ok(made)
 }
@@ -167,11 +169,11 @@ pub fn buildings(
     today: NaiveDate,
 ) -> Result<Vec<Building>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT h.building, count(*), sum(EXISTS
-            (SELECT 1 FROM visit v WHERE v.household = h.key AND v.day BETWEEN ?3 AND ?4))
+        "SELECT h.building, count(*), sum(CASE WHEN EXISTS
+            (SELECT 1 FROM visit v WHERE v.household = h.key AND v.day BETWEEN ?3 AND ?4) THEN 1 ELSE 0 END)
          FROM household h
          WHERE h.community = ?1 AND h.enrolled_from <= ?2 AND (h.enrolled_until IS NULL OR h.enrolled_until >= ?2)
-         GROUP BY h.building ORDER BY h.building",
+         GROUP BY h.building ORDER BY h.building NULLS FIRST",
     )?;
     let (first, last) = (span.first_day().0, span.last_day().0);
     let buildings = select.query_map((community, roll_call(span, today).0, first, last), |row| {

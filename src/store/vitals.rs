@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::Connection;
-
 use super::StoreError;
 use super::events::Listed;
+use super::sql::Connection;
 use crate::domain::event::Body;
 use crate::domain::registry::Registry;
 
@@ -33,8 +32,9 @@ pub fn hear(connection: &Connection, registry: &Registry, found: &[Listed]) -> R
         }
     }
     let mut upsert = connection.prepare_cached(
-        "INSERT INTO device_vital VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at
-         WHERE excluded.at >= at",
+        "INSERT INTO device_vital VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (device, name) DO UPDATE SET value = excluded.value, at = excluded.at
+         WHERE excluded.at >= device_vital.at",
     )?;
     for ((device, name), vital) in latest {
         upsert.execute((device, name, vital.value, vital.at))?;

@@ -2,17 +2,18 @@
 //! sender after the commit: many devices share one flush of the disk, a single one waits for nobody.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cards::Cards;
 use super::intake::{Committed, Intake, Memory, Retried};
 use super::rollups::Rollups;
+use super::sql::Connection;
 use super::tally::Tally;
-use super::{StoreError, ledger, registry, scrub};
+use super::url::StoreUrl;
+use super::{StoreError, connection, ledger, registry, scrub};
 use crate::domain::event::Event;
 use crate::domain::inbound::{Inbound, Sender};
 use crate::domain::registry::Registry;
@@ -129,8 +130,61 @@ impl Session<'_> {
     }
 }
 
+/// Where the writer's connection leads to.
+pub struct Place {
+    pub url: StoreUrl,
+    pub cache_mib: u32,
+}
+
+/// How often a server is asked whether the one backend that it serves is gone, and for how long between two times: the
+/// session of one that was killed ends a moment after it.
+const ASKED: u32 = 10;
+const ASKED_EVERY: Duration = Duration::from_millis(200);
+
+impl Place {
+    /// Opens the store for the one backend that serves it.
+    pub fn open(&self) -> Result<Connection, StoreError> {
+        let connection = connection::open_writer(&self.url, self.cache_mib)?;
+        if let Some(session) = connection.postgres() {
+            let mut asked = 1;
+            while !session.serve_alone()? {
+                if asked == ASKED {
+                    return Err(StoreError::InUse(self.url.clone()));
+                }
+                asked += 1;
+                std::thread::sleep(ASKED_EVERY);
+            }
+        }
+        Ok(connection)
+    }
+}
+
+/// When a server that is out of reach is tried again: after twice as long each time, up to a limit.
+#[derive(Debug)]
+struct Backoff {
+    wait: Duration,
+    after: Instant,
+}
+
+impl Backoff {
+    const LONGEST: Duration = Duration::from_secs(2);
+
+    fn new() -> Self {
+        Self { wait: IDLE, after: Instant::now() }
+    }
+
+    fn failed(&mut self) {
+        self.after = Instant::now() + self.wait;
+        self.wait = (self.wait * 2).min(Self::LONGEST);
+    }
+}
+
 pub struct Writer {
     connection: Connection,
+    place: Place,
+    backoff: Backoff,
+    /// When it was last looked whether others wrote.
+    noticed: Instant,
     registry: Arc<ArcSwap<Registry>>,
     data_version: i64,
     committed: watch::Sender<i64>,
@@ -143,6 +197,7 @@ pub struct Writer {
 impl Writer {
     pub fn new(
         connection: Connection,
+        place: Place,
         registry: Arc<ArcSwap<Registry>>,
         committed: watch::Sender<i64>,
         quarantine_cap: u32,
@@ -151,7 +206,20 @@ impl Writer {
         let data_version = data_version(&connection)?;
         let memory = Memory::default();
         let rollups = Rollups::default();
-        Ok(Self { connection, registry, data_version, committed, health, memory, rollups, quarantine_cap })
+        let (backoff, noticed) = (Backoff::new(), Instant::now());
+        Ok(Self {
+            connection,
+            place,
+            backoff,
+            noticed,
+            registry,
+            data_version,
+            committed,
+            health,
+            memory,
+            rollups,
+            quarantine_cap,
+        })
     }
 
     pub fn start(self) -> Result<WriterHandle, StoreError> {
@@ -227,13 +295,14 @@ impl Writer {
     fn store(&mut self, inbounds: Vec<Inbound>) -> Result<(Vec<Committed>, Tally), StoreError> {
         let registry = self.registry.load_full();
         let outcome: Result<_, StoreError> = (|| {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.mend()?;
+            self.connection.begin()?;
             let (connection, memory) = (&self.connection, &mut self.memory);
             let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
             let committed =
                 inbounds.into_iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
             let tally = intake.finish()?;
-            self.connection.execute_batch("COMMIT")?;
+            self.connection.commit()?;
             Ok((committed, tally))
         })();
         self.finish(outcome)
@@ -246,7 +315,8 @@ impl Writer {
     ) -> Result<T, E> {
         let registry = self.registry.load_full();
         let outcome: Result<T, E> = (|| {
-            self.connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from)?;
+            self.mend()?;
+            self.connection.begin().map_err(StoreError::from)?;
             let mut session = Session {
                 connection: &self.connection,
                 registry,
@@ -256,7 +326,7 @@ impl Writer {
             };
             let done = work(&mut session)?;
             self.rollups.flush(&self.connection)?;
-            let commit = || -> Result<(), StoreError> { Ok(self.connection.execute_batch("COMMIT")?) };
+            let commit = || -> Result<(), StoreError> { Ok(self.connection.commit()?) };
             commit()?;
             Ok(done)
         })();
@@ -279,9 +349,47 @@ impl Writer {
                 // The memory may have run ahead of the file: it is forgotten first, whatever else fails.
                 self.rollups = Rollups::default();
                 self.memory = Memory::default();
-                if !self.connection.is_autocommit() {
-                    self.connection.execute_batch("ROLLBACK").map_err(StoreError::from)?;
+                if self.connection.is_broken() {
+                    self.lost();
+                } else if !self.connection.is_autocommit() {
+                    self.connection.rollback().map_err(StoreError::from)?;
                 }
+                Err(error)
+            }
+        }
+    }
+
+    /// The server is out of reach. Whoever asks what the store does is told, and [`Writer::probe`] sees to it.
+    fn lost(&mut self) {
+        const LOST: &str = "the connection to the server is lost";
+        self.health.send_if_modified(|health| {
+            let news = *health == Health::Writing;
+            if news {
+                tracing::error!("{LOST}; it is sought again");
+                *health = Health::Failing(LOST.to_owned());
+            }
+            news
+        });
+    }
+
+    /// Puts another connection in the place of a broken one. What memory holds is of a server that may have been another.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        if !self.connection.is_broken() {
+            return Ok(());
+        }
+        (self.rollups, self.memory) = (Rollups::default(), Memory::default());
+        if Instant::now() < self.backoff.after {
+            return Err(StoreError::OutOfReach);
+        }
+        match self.place.open() {
+            Ok(connection) => {
+                self.connection = connection;
+                self.backoff = Backoff::new();
+                self.data_version = data_version(&self.connection)?;
+                self.reload_registry()
+            }
+            Err(error) => {
+                self.backoff.failed();
                 Err(error)
             }
         }
@@ -289,19 +397,33 @@ impl Writer {
 
     /// While writing fails and no device asks, finds out by itself when it works again.
     fn probe(&mut self) {
+        if self.connection.is_broken() {
+            self.lost();
+        }
         if *self.health.borrow() != Health::Writing {
             let written = self.transact(|session| {
-                let touch = "INSERT INTO meta VALUES ('probed', '1') ON CONFLICT DO UPDATE SET value = value + 1";
+                let touch =
+                    "INSERT INTO meta VALUES ('probed', '1') ON CONFLICT (name) DO UPDATE SET value = excluded.value";
                 session.connection.execute(touch, [])?;
                 Ok::<_, StoreError>(())
             });
-            if let Err(error) = written {
-                tracing::warn!(%error, "the store still cannot be written");
+            match written {
+                Ok(()) => tracing::info!("the store is written again"),
+                // Between two attempts to reach a server.
+                Err(StoreError::OutOfReach) => {}
+                Err(error) => tracing::warn!(%error, "the store still cannot be written"),
             }
         }
     }
 
     fn notice_other_writers(&mut self) -> Result<(), StoreError> {
+        if self.connection.sqlite().is_none() {
+            // To ask a server costs more than to ask a file.
+            if self.connection.is_broken() || self.noticed.elapsed() < IDLE {
+                return Ok(());
+            }
+            self.noticed = Instant::now();
+        }
         let version = data_version(&self.connection)?;
         if version != self.data_version {
             self.data_version = version;
@@ -318,7 +440,10 @@ impl Writer {
     }
 }
 
-/// Changes when another connection has committed.
+/// Changes when another connection has committed; on a server, when it has changed the registry.
 fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    if connection.sqlite().is_none() {
+        return registry::revision(connection);
+    }
     Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }

@@ -1,10 +1,10 @@
 //! How a device stands to what it was told to keep to.
 
-use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::registry::{Device, Registry};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, device_configs, fleet};
 
 /// The config of a device: its schedule, its zone, its evening message.

@@ -9,7 +9,6 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use fenlei_wire::vocabulary::{DeviceKind, Stream};
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,6 +27,7 @@ use crate::domain::registry::{Device, Registry, Role};
 use crate::store::StoreError;
 use crate::store::fleet::{self, Range};
 use crate::store::registry::{self, DeviceFields as Stored, Kind};
+use crate::store::sql::Connection;
 use crate::store::vitals::{self, Vital};
 
 #[derive(Deserialize, ToSchema)]

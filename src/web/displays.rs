@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -18,6 +17,7 @@ use super::problem::{Problem, ReadProblems};
 use crate::domain::period::Span;
 use crate::domain::registry::{Device, Site};
 use crate::domain::zone::{opens_at, today};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, displays};
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::rfc3339;
 use crate::domain::lids::Lid;
 use crate::domain::registry::{Device, Registry};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, lids};
 
 /// A bin's lid: how it is to be by the hours of its site, and how it says that it is.

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,6 +18,7 @@ use crate::domain::projection::{MAX_SECONDS, Message, Start, Target, check_place
 use crate::domain::registry::{Registry, Site};
 use crate::store::commands::{self, Life};
 use crate::store::messages::{self, Asked, Stored, Times};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, audit, campaigns, fillings};
 
 /// How long a message shows where that is not said.

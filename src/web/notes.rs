@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use chrono::DateTime;
 use fenlei_wire::limits::{MAX_CARD_BYTES, MAX_GRAMS, is_id};
 use fenlei_wire::vocabulary::{Reason, Stream, Verdict};
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,6 +22,7 @@ use crate::domain::event::{Deposit, DepositRef};
 use crate::store::StoreError;
 use crate::store::events::{self, Filter};
 use crate::store::notes::{NoteError, NotedDeposit, note_deposit, note_verdict};
+use crate::store::sql::Connection;
 
 /// A deposit seen (`stream` and what is known of it), or a verdict on one that is stored (`deposit` and `verdict`).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]

@@ -3,13 +3,13 @@
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::App;
 use super::access::Access;
 use super::problem::Problem;
 use crate::store::idempotency::{self, Fingerprint};
+use crate::store::sql::Connection;
 
 /// The key that a client sent, if it sent one.
 pub(super) struct IdempotencyKey(Option<String>);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +15,7 @@ use super::paging::{List, Page, PageQuery};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::{App, words};
 use crate::store::openings::{self, Opening};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, audit, commands, lids};
 
 /// The shortest and the longest time for which a site is opened, in seconds.

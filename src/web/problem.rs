@@ -103,8 +103,8 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<rusqlite::Error> for Problem {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<crate::store::sql::Error> for Problem {
+    fn from(error: crate::store::sql::Error) -> Self {
         StoreError::from(error).into()
     }
 }

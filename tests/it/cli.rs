@@ -16,21 +16,23 @@ use fenlei::domain::inbound::Inbound;
 use fenlei::domain::registry::{Organization, OrganizationKind, Role};
 use fenlei::sheets::{Cell, Table, xlsx};
 use fenlei::store::registry::{DeviceFields, SiteFields};
+use fenlei::store::sql::Connection;
 use fenlei::store::{self, Store, registry, tokens};
 use fenlei_wire::vocabulary::DeviceKind;
-use rusqlite::Connection;
+
+use crate::support::place::Place;
 
 /// A working folder with a store of one community, one site and the bin `bin-1`.
 pub(crate) struct Folder {
-    folder: tempfile::TempDir,
+    place: Place,
     pub(crate) secret: String,
 }
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new();
         let (secret, password) = credentials::generate().unwrap();
-        let store = store::open_beside(&folder.path().join("fenlei.db")).unwrap();
+        let store = store::open_beside(place.url()).unwrap();
         let committee = Organization { id: "jwh".into(), name: "居委会".into(), kind: OrganizationKind::Committee };
         registry::put_organization(&store, &committee).unwrap();
         let zone = "Asia/Shanghai".parse().unwrap();
@@ -41,11 +43,11 @@ impl Folder {
             let device = DeviceFields { id, site: "north", kind: DeviceKind::Bin, name: None, streams: None, password };
             registry::put_device(&store, &registry::load(&store).unwrap(), &device).unwrap();
         }
-        Self { folder, secret }
+        Self { place, secret }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.path().join(name)
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -53,11 +55,22 @@ impl Folder {
     }
 
     pub(crate) fn store(&self) -> Connection {
-        store::open_beside(&self.path("fenlei.db")).unwrap()
+        store::open_beside(self.place.url()).unwrap()
     }
 
     pub(crate) fn fenlei(&self, arguments: &[&str]) -> Output {
-        fenlei(self.folder.path(), arguments, &[])
+        let environment = self.place.environment();
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fenlei(self.place.path(), arguments, &environment)
+    }
+
+    /// What a program must be told to find the store, if it would not by itself.
+    pub(crate) fn environment(&self) -> Option<(&'static str, String)> {
+        self.place.environment()
+    }
+
+    pub(crate) fn url(&self) -> store::StoreUrl {
+        self.place.url()
     }
 
     /// Runs a command that is to succeed, and answers its standard output.
@@ -283,7 +296,7 @@ fn counts(store: &Connection) -> (i64, i64) {
 async fn commands_run_beside_a_busy_backend_without_an_error_on_either_side() {
     let folder = Arc::new(Folder::new());
     folder.write("households.csv", CSV);
-    let store = Store::open(&store::Options::at(folder.path("fenlei.db"))).unwrap();
+    let store = Store::open(&store::Options::at(folder.url())).unwrap();
     let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let key = card_key::load_or_create(&folder.path("fenlei.card-key")).unwrap();
     let device = tokio::spawn(keep_sending(store.clone(), key, Arc::clone(&stop), Arc::clone(&sent)));
@@ -301,7 +314,7 @@ async fn commands_run_beside_a_busy_backend_without_an_error_on_either_side() {
                 folder.done(&["backup", &name]);
                 let after = sent.load(Ordering::SeqCst);
                 assert!(before < least, "the backend was not busy");
-                let backup = Connection::open(folder.path(&name)).unwrap();
+                let backup = Connection::open_file(&folder.path(&name)).unwrap();
                 let (ledger, rollups) = counts(&backup);
                 assert_eq!(ledger, rollups, "the backup is of no one moment");
                 // The last commit may be answered a moment after it is in the file.
@@ -352,7 +365,7 @@ fn a_backup_is_private_and_overwrites_nothing() {
     // A copy is a store: it can be put back as it is.
     folder.write("copy.toml", "[store]\nurl = \"sqlite:copy.db\"\n");
     assert_eq!(folder.done(&["token", "list", "--config", "copy.toml"]).lines().count(), 1);
-    let drafts = std::fs::read_dir(folder.folder.path()).unwrap();
+    let drafts = std::fs::read_dir(folder.place.path()).unwrap();
     let drafts = drafts.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("draft"));
     assert_eq!(drafts.count(), 0);
 }

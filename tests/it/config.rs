@@ -23,7 +23,7 @@ fn the_defaults_are_complete() {
     assert_eq!(config.mqtt.listen.to_string(), "127.0.0.1:1883");
     assert_eq!(config.mqtt.url, None);
     assert_eq!(config.mqtt.client_id, "fenlei");
-    assert_eq!(config.store.path, Path::new("fenlei.db"));
+    assert_eq!(config.store.url.to_string(), "sqlite:fenlei.db");
     assert_eq!((config.store.cache_mib, config.store.readers), (64, 4));
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
@@ -63,7 +63,7 @@ fn the_example_for_production_is_good() {
     let url = config.mqtt.url.unwrap();
     assert_eq!((url.host.as_str(), url.port), ("127.0.0.1", 1884));
     assert_eq!(url.login.unwrap().user, "fenlei");
-    assert_eq!(config.store.path, Path::new("/var/lib/fenlei/fenlei.db"));
+    assert_eq!(config.store.url.to_string(), "sqlite:/var/lib/fenlei/fenlei.db");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn the_environment_goes_before_the_file_and_the_file_before_the_defaults() {
     let config = Config::from_layers(Some(&path), variables).unwrap();
     assert_eq!(config.store.readers, 16);
     assert_eq!(config.store.cache_mib, 128);
-    assert_eq!(config.store.path, Path::new("fenlei.db"));
+    assert_eq!(config.store.url.to_string(), "sqlite:fenlei.db");
     assert_eq!(config.mqtt.url, Some(BrokerUrl::parse("mqtt://fenlei:pw@10.0.0.7:1884").unwrap()));
 }
 

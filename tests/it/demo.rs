@@ -107,7 +107,7 @@ fn an_own_backend_receipts_every_event_of_the_simulated_devices() {
     let accepted: u64 = told.split(' ').next().unwrap().parse().unwrap();
     assert!(accepted > 1_000, "{told}");
     assert_eq!(told, format!("{accepted} events accepted, {accepted} receipted, 0 waiting\n"));
-    let store = fenlei::store::connection::open_reader(&folder.path().join("fenlei.db")).unwrap();
+    let store = fenlei::store::connection::open_reader(folder.path().join("fenlei.db")).unwrap();
     let stored: i64 = store.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)).unwrap();
     assert_eq!(stored.unsigned_abs(), accepted);
 

@@ -1,7 +1,6 @@
 //! What a board shows, as it may be published: of full weeks only, so that no day can be told from another.
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 
 use crate::domain::awareness::Answers;
 use crate::domain::period::Span;
@@ -9,6 +8,7 @@ use crate::domain::picture::{full_weeks, last_full_day, participation};
 use crate::domain::published::{self, Share};
 use crate::domain::registry::{Community, Registry};
 use crate::domain::zone::today;
+use crate::store::sql::Connection;
 use crate::store::{StoreError, figures, visits};
 
 /// Weeks in the trend.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use rusqlite::Connection;
 
 use super::alarms::gravity;
 use super::standing::Standing;
 use crate::domain::alarms::Severity;
+use crate::store::sql::Connection;
 use crate::store::{StoreError, alarms, fleet};
 use crate::web::access::Access;
 use crate::web::language::Language;

@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use rusqlite::Connection;
 
 use super::form::{Upload, upload_form};
 use super::visitor::Visitor;
@@ -13,6 +12,7 @@ use crate::domain::rows::{BadRow, Rows};
 use crate::sheets::is_workbook;
 use crate::store::StoreError;
 use crate::store::roster::ImportError;
+use crate::store::sql::Connection;
 use crate::web::App;
 use crate::web::language::Language;
 use crate::web::problem::Problem;

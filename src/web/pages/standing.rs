@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
-use rusqlite::Connection;
 
 use super::figure::{Counted, Figure, Share, against_target, change, tile};
 use crate::domain::awareness::{Answers, Awareness, awareness};
@@ -11,6 +10,7 @@ use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry, Targets};
 use crate::domain::statistics::Participation;
 use crate::domain::zone::today;
+use crate::store::sql::Connection;
 use crate::store::{StoreError, figures, visits};
 use crate::web::language::Language;
 

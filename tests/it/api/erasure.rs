@@ -1,7 +1,7 @@
 //! Erasing a household: who it was is gone from every table, file and backup; what was counted stays.
 
+use fenlei::store::sql::{Connection, ToSql};
 use reqwest::{Method, StatusCode};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
 use crate::support::api::{Answer, Api, deposit, instant, send};
@@ -137,10 +137,10 @@ async fn a_card_that_passed_on_stays_with_the_next_household() {
     let hash = api.hash("card");
     let found = api.store.read(move |connection| {
         let number: i64 = connection.query_row("SELECT id FROM card WHERE hash = ?1", [hash.0], |row| row.get(0))?;
-        let rows = |sql: &str, value: &dyn rusqlite::ToSql| {
+        let rows = |sql: &str, value: &dyn ToSql| {
             let mut select = connection.prepare(sql)?;
             let rows = select.query_map([value], |row| row.get(0))?;
-            rows.collect::<Result<Vec<i64>, rusqlite::Error>>()
+            rows.collect::<Result<Vec<i64>, fenlei::store::sql::Error>>()
         };
         let ledger = rows("SELECT seq FROM ledger WHERE card = ?1 ORDER BY seq", &number)?;
         let quarantine = rows("SELECT seq FROM quarantine WHERE instr(fields, ?1) > 0", &hash.to_hex())?;
@@ -157,7 +157,7 @@ fn bytes(api: &Api) -> Vec<(&'static str, Vec<u8>)> {
     let mut log = file.clone().into_os_string();
     log.push("-wal");
     let backup = file.with_extension("backup");
-    let reader = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let reader = Connection::open_file(&file).unwrap();
     reader.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
     drop(reader);
     let read = |path: &std::path::Path| std::fs::read(path).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! `fenlei card-key`: a rotation that changes nothing that is recognized, and a lost key that is replaced.
 
 use fenlei::card_key;
+use fenlei::store::sql::Connection;
 use fenlei::store::{self, Store};
-use rusqlite::Connection;
 
 use super::{CSV, Folder, mode, text};
 
@@ -48,7 +48,7 @@ fn a_rotated_key_recognizes_every_card_once_the_backend_has_started() {
     catch_up(&folder.store());
     catch_up(&folder.store());
     assert_eq!((known(&folder, "c1"), cards_of(&folder.store(), "h1")), (1, cards));
-    let backup = Connection::open(folder.path("before.db")).unwrap();
+    let backup = Connection::open_file(&folder.path("before.db")).unwrap();
     let newest = catch_up(&backup);
     let known: i64 =
         backup.query_row("SELECT count(*) FROM card WHERE hash = ?1", [newest.hash("c1").0], |row| row.get(0)).unwrap();
@@ -64,7 +64,7 @@ fn a_key_that_is_lost_is_replaced_and_what_was_counted_stays_with_its_household(
     let cards = cards_of(&folder.store(), "h1");
     assert!(folder.refused(&["card-key", "replace"]).1.contains("rotate it"));
     std::fs::remove_file(folder.path("fenlei.card-key")).unwrap();
-    let running = Store::open(&store::Options::at(folder.path("fenlei.db"))).unwrap();
+    let running = Store::open(&store::Options::at(folder.url())).unwrap();
     assert!(folder.refused(&["card-key", "replace"]).1.contains("stop `fenlei serve` first"));
     assert!(!folder.path("fenlei.card-key").exists());
     drop(running);

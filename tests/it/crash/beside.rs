@@ -67,7 +67,7 @@ fn participation() -> String {
 
 /// The copy is whole, and its ledger is the beginning of what the ledger became.
 fn is_a_prefix(folder: &Folder, name: &str) {
-    let copy = rusqlite::Connection::open(folder.path(name)).unwrap();
+    let copy = fenlei::store::sql::Connection::from(rusqlite::Connection::open(folder.path(name)).unwrap());
     check::integrity(&copy);
     let rows = check::count(&copy, "ledger");
     assert!(rows > 0);

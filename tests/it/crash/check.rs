@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use fenlei::card_key;
 use fenlei::store::events::{Filter, list};
+use fenlei::store::sql::Connection;
 use fenlei_wire::event::Event;
 use fenlei_wire::time::UnixMillis;
-use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Folder;

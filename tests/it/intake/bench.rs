@@ -10,7 +10,8 @@ use fenlei::store::writer::Session;
 use fenlei::store::{Options, Store, events};
 use fenlei_wire::vocabulary::DeviceKind;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+
+use crate::support::place::Place;
 
 /// 2026-11-20T10:00:00+08:00.
 pub const NOW: i64 = 1_795_140_000_000;
@@ -21,7 +22,7 @@ pub const PROJECTOR: &str = "fenlei/v1/gate/projector/lamp-1/event";
 
 pub struct Bench {
     pub store: Store,
-    folder: tempfile::TempDir,
+    place: Place,
 }
 
 impl Bench {
@@ -30,11 +31,11 @@ impl Bench {
     }
 
     pub async fn with_cap(quarantine_cap: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options { quarantine_cap, ..Options::at(folder.path().join("fenlei.db")) };
+        let place = Place::new();
+        let options = Options { quarantine_cap, ..Options::at(place.url()) };
         let store = Store::open(&options).unwrap();
         store.write(populate).await.unwrap();
-        Self { store, folder }
+        Self { store, place }
     }
 
     pub async fn publish(&self, topic: &str, payload: impl AsRef<[u8]>) -> Committed {
@@ -58,13 +59,7 @@ impl Bench {
 
     /// Whether any byte of the database's files shows this text.
     pub fn shows(&self, text: &str) -> bool {
-        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|file| file.unwrap().path());
-        let files: Vec<PathBuf> = files.filter(|path| path.to_string_lossy().contains("fenlei.db")).collect();
-        assert!(files.iter().any(|path| path.to_string_lossy().ends_with("-wal")), "the WAL is looked at too");
-        files.iter().any(|path| {
-            let bytes = std::fs::read(path).unwrap();
-            bytes.windows(text.len()).any(|window| window == text.as_bytes())
-        })
+        self.place.shows(text)
     }
 }
 

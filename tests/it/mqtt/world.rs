@@ -82,7 +82,7 @@ impl World {
 
     /// What the ledger holds of a device: incarnation, boot and seq, in commit order.
     pub fn stored(&self, device: &Credential) -> Vec<(u32, u32, u64)> {
-        let store = rusqlite::Connection::open(self.folder.path("fenlei.db")).unwrap();
+        let store = self.folder.store();
         let sql = "SELECT b.incarnation, b.boot, l.seq FROM ledger l JOIN boot b ON b.id = l.boot WHERE b.device = ?1
                    ORDER BY l.id";
         let mut select = store.prepare(sql).unwrap();

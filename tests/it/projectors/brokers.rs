@@ -141,7 +141,7 @@ async fn what_is_sent_again_after_a_restart_is_shown_once() {
         let id = seen["commands"][0]["id"].clone();
         world.backend.kill();
         // As if the answers had never come: it is sent again.
-        let store = rusqlite::Connection::open(world.folder.path("fenlei.db")).unwrap();
+        let store = world.folder.store();
         store.execute("UPDATE command SET state = 'sent', sent = 0", []).unwrap();
         drop(store);
         world.backend.start_again();
@@ -160,6 +160,6 @@ async fn what_is_sent_again_after_a_restart_is_shown_once() {
 }
 
 fn sent_again(folder: &Folder) -> bool {
-    let store = rusqlite::Connection::open(folder.path("fenlei.db")).unwrap();
+    let store = folder.store();
     store.query_row("SELECT sent > 0 FROM command", [], |row| row.get(0)).unwrap()
 }

@@ -22,6 +22,7 @@ use super::figures::local;
 use super::history::{COMMUNITIES, DEVICES, Flaw, History, LATE, OUTCOMES, Op, Publish, Row, SITES, STREAMS};
 use super::history::{Schedule, Visit, Window, card_name, instant};
 use super::model::{Element, Model};
+use crate::support::place::Place;
 
 pub fn key() -> CardKey {
     CardKey::new([7; 32])
@@ -38,7 +39,7 @@ pub struct World<'a> {
     pub history: &'a History,
     pub model: Model,
     pub store: Store,
-    folder: tempfile::TempDir,
+    place: Place,
     sent: Vec<Sent>,
     /// Arrives after everything that the history can have happen.
     arrivals: i64,
@@ -49,13 +50,13 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     pub async fn new(history: &'a History) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&Options::at(folder.path().join("fenlei.db"))).unwrap();
+        let place = Place::new();
+        let store = Store::open(&Options::at(place.url())).unwrap();
         populate(&store).await;
         let begins = history.day(-6).and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_millis();
         let arrivals = history.day(9).and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_millis();
         let (model, clock) = (Model::default(), begins);
-        Self { history, model, store, folder, sent: Vec::new(), arrivals, clock, pending: VecDeque::new() }
+        Self { history, model, store, place, sent: Vec::new(), arrivals, clock, pending: VecDeque::new() }
     }
 
     pub async fn apply(&mut self, op: &Op) {
@@ -310,9 +311,9 @@ impl<'a> World<'a> {
 
     async fn restart(&mut self) {
         self.settle().await;
-        let options = Options::at(self.folder.path().join("fenlei.db"));
+        let options = Options::at(self.place.url());
         // The old store must be gone before the new one opens: a backend is one process.
-        let unused = Store::open(&Options::at(self.folder.path().join("unused.db"))).unwrap();
+        let unused = Store::open(&Options::at(self.place.path().join("unused.db"))).unwrap();
         drop(std::mem::replace(&mut self.store, unused));
         self.store = loop {
             match Store::open(&options) {

@@ -13,10 +13,11 @@ use fenlei::store::{Committed, Options, Store, StoreError, tokens};
 use fenlei::web;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::place::Place;
 
 /// What no test asks in a second, however fast the machine: what is to be refused says a limit of its own.
 const UNLIMITED: u32 = 1_000_000;
@@ -32,7 +33,7 @@ pub(crate) struct Api {
     key: CardKey,
     stop: DropGuard,
     serving: JoinHandle<std::io::Result<()>>,
-    folder: TempDir,
+    pub(crate) place: Place,
 }
 
 /// An answer, read to its end.
@@ -73,25 +74,25 @@ impl Api {
 
     async fn with(mqtt: bool, per_second: u32) -> Self {
         let clock = Arc::new(SteppedClock::at(instant("2026-11-23T12:00:00+08:00")));
-        Self::serve(tempfile::tempdir().unwrap(), clock, None, (mqtt, per_second)).await
+        Self::serve(Place::new(), clock, None, (mqtt, per_second)).await
     }
 
     /// The same store and clock under a new server, as after a restart of the program. Nobody else may hold the store.
     pub(crate) async fn restart(self) -> Self {
-        let Self { clock, store, admin, stop, serving, folder, .. } = self;
+        let Self { clock, store, admin, stop, serving, place, .. } = self;
         drop(stop);
         serving.await.unwrap().unwrap();
         drop(store);
-        Self::serve(folder, clock, Some(admin), (true, UNLIMITED)).await
+        Self::serve(place, clock, Some(admin), (true, UNLIMITED)).await
     }
 
     async fn serve(
-        folder: TempDir,
+        place: Place,
         clock: Arc<SteppedClock>,
         admin: Option<String>,
         (mqtt, per_second): (bool, u32),
     ) -> Self {
-        let options = Options::at(folder.path().join("fenlei.db"));
+        let options = Options::at(place.url());
         // One that was there before must be gone first: a backend is one process.
         let store = loop {
             match Store::open(&options) {
@@ -121,7 +122,7 @@ impl Api {
             None => token(&store, None, &[Role::Admin]).await,
         };
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, folder }
+        Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, place }
     }
 
     /// The registry that most tests need: two communities of two committees, a site with a bin and a camera in the first.
@@ -146,7 +147,7 @@ impl Api {
 
     /// The store's file.
     pub(crate) fn file(&self) -> std::path::PathBuf {
-        self.folder.path().join("fenlei.db")
+        self.place.file()
     }
 
     /// The keyed hash under which a card is kept.

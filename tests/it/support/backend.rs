@@ -32,6 +32,7 @@ impl Backend {
             ("FENLEI__HTTP__LISTEN", format!("127.0.0.1:{http}")),
             ("FENLEI__MQTT__LISTEN", format!("127.0.0.1:{mqtt}")),
         ];
+        environment.extend(folder.environment());
         environment.extend(url.map(|url| ("FENLEI__MQTT__URL", url.to_owned())));
         let client = Client::builder().no_proxy().build().unwrap();
         let mut backend = Self { folder: folder.path(""), environment, process: None, client, http, mqtt };

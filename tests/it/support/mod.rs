@@ -4,4 +4,5 @@ pub(crate) mod api;
 pub(crate) mod backend;
 pub(crate) mod load;
 pub(crate) mod pages;
+pub(crate) mod place;
 pub(crate) mod rollups;

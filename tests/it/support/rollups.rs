@@ -7,10 +7,13 @@ use chrono_tz::Tz;
 use fenlei::domain::statistics::Place;
 use fenlei::domain::zone::Day;
 use fenlei::store::card_counts;
-use rusqlite::Connection;
+use fenlei::store::sql::Connection;
 
 /// Fails where a rollup says something else than the ledger; `zones` by site.
-pub(crate) fn equal_the_ledger(connection: &Connection, zones: &BTreeMap<String, Tz>) -> rusqlite::Result<()> {
+pub(crate) fn equal_the_ledger(
+    connection: &Connection,
+    zones: &BTreeMap<String, Tz>,
+) -> fenlei::store::sql::Result<()> {
     let (kept, counted) = (kept(connection)?, counted(connection, zones)?);
     assert_eq!(kept.1, counted.1, "hour_count against the ledger");
     assert_eq!(kept.0, counted.0, "card_count against the ledger");
@@ -21,7 +24,7 @@ type CardRow = (i64, i64, i64, i64, i64);
 type HourRow = (i64, i64, i64, i64);
 type Rollups = (BTreeMap<CardRow, [i64; 2]>, BTreeMap<HourRow, [i64; 7]>);
 
-fn kept(connection: &Connection) -> rusqlite::Result<Rollups> {
+fn kept(connection: &Connection) -> fenlei::store::sql::Result<Rollups> {
     let (mut cards, mut hours) = Rollups::default();
     let communities = connection
         .prepare("SELECT key FROM community")?
@@ -55,7 +58,7 @@ fn kept(connection: &Connection) -> rusqlite::Result<Rollups> {
     Ok((cards, hours))
 }
 
-fn counted(connection: &Connection, zones: &BTreeMap<String, Tz>) -> rusqlite::Result<Rollups> {
+fn counted(connection: &Connection, zones: &BTreeMap<String, Tz>) -> fenlei::store::sql::Result<Rollups> {
     let (mut cards, mut hours) = Rollups::default();
     let mut select = connection.prepare(
         "SELECT c.key, s.key, s.id, l.time, l.stream, l.grams, l.card, l.timing,

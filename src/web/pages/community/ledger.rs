@@ -8,7 +8,6 @@ use axum::response::Response;
 use chrono::Days;
 use fenlei_wire::vocabulary::EventType;
 use maud::html;
-use rusqlite::Connection;
 use serde::Deserialize;
 
 use super::chosen::{dates, span};
@@ -19,6 +18,7 @@ use crate::domain::roster::Roster;
 use crate::domain::zone::{closes_at, local, opens_at, today};
 use crate::sheets::{Cell, Table};
 use crate::store::events::{self, Filter, Listed};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, cards, roster};
 use crate::web::App;
 use crate::web::extract::{Id, Query};

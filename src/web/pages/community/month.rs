@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use fenlei_wire::vocabulary::Stream;
-use rusqlite::Connection;
 
 use super::tables::{count, kilograms, percent, table};
 use crate::domain::alarms::Kind;
@@ -14,6 +13,7 @@ use crate::domain::registry::{Community, Registry, Targets};
 use crate::domain::statistics::{Participation, rate};
 use crate::domain::zone::{closes_at, opens_at, today};
 use crate::sheets::{Cell, Table};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, alarms, figures, visits};
 use crate::web::language::Language;
 use crate::web::pages::alarms::{gravity, kind as kind_name};

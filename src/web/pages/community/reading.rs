@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fenlei_wire::vocabulary::Stream;
-use rusqlite::Connection;
 
 use super::chosen::Chosen;
 use crate::domain::comparison::{Means, means, sides};
@@ -12,6 +11,7 @@ use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry};
 use crate::domain::statistics::{Participation, StreamTotal};
 use crate::domain::zone::today;
+use crate::store::sql::Connection;
 use crate::store::{StoreError, figures};
 use crate::web::pages::standing::Standing;
 

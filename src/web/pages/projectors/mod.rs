@@ -12,7 +12,6 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
 use maud::{Markup, html};
-use rusqlite::Connection;
 use serde::Deserialize;
 
 pub(super) use compose::{new, post};
@@ -24,6 +23,7 @@ use crate::domain::registry::{Community, Device, Registry, Site};
 use crate::domain::zone::{DEFAULT_ZONE, Tz};
 use crate::store::StoreError;
 use crate::store::messages::{self, Stored, Times};
+use crate::store::sql::Connection;
 use crate::web::App;
 use crate::web::access::{Access, SCHEDULERS, SITE_READERS};
 use crate::web::language::Language;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use maud::{Markup, html};
-use rusqlite::Connection;
 
 use super::{ground, projector, projectors};
 use crate::domain::registry::{Community, Device, Site};
 use crate::domain::zone::{Tz, today};
 use crate::store::commands::{self, Life};
+use crate::store::sql::Connection;
 use crate::store::{StoreError, displays, fleet, messages};
 use crate::web::App;
 use crate::web::displays::{DisplaysQuery, get_displays};
