@@ -60,7 +60,7 @@ pub fn waiting(connection: &Connection, hook: i64, quiet: &[i64], limit: usize) 
     let quiet = serde_json::Value::from(quiet).to_string();
     let mut select = connection.prepare_cached(
         "SELECT number, id, event, site, document FROM alarm_notice
-         WHERE hook = ?1 AND done IS NULL AND (severity >= ?2 OR site NOT IN (SELECT value FROM json_each(?3)))
+         WHERE hook = ?1 AND done IS NULL AND (severity >= ?2 OR site NOT IN (SELECT CAST(value AS bigint) FROM json_each(?3)))
          ORDER BY number LIMIT ?4",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

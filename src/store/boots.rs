@@ -3,18 +3,20 @@
 //! Kept in memory while in use and written in the transaction that stores the events. After a failed
 //! commit the memory is dropped as a whole and read again: it never runs ahead of the file.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::RandomState;
 
 use super::StoreError;
-use super::sql::{Connection, OptionalExtension};
+use super::sql::{Connection, OptionalExtension, Row};
 use crate::domain::marks::{Change, Marks};
 
 /// Seqs whose places in the ledger share one row of `event_row`.
 const BLOCK_SEQS: u64 = 128;
 /// Bytes a place takes: enough for a trillion rows.
 const PLACE_BYTES: usize = 5;
+/// What a boot begins as.
+const BEGIN: &str = "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)";
 /// Boots and blocks kept in memory before all are dropped and read again.
 const MAX_CACHED: usize = 50_000;
 
@@ -23,7 +25,7 @@ const MAX_CACHED: usize = 50_000;
 pub struct BootId(pub i64);
 
 /// One start of one incarnation of a device.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BootName<'a> {
     pub device: &'a str,
     pub incarnation: u32,
@@ -68,10 +70,57 @@ impl Boots {
         if let Some(slot) = self.opened(name) {
             return Ok(slot);
         }
+        let known = load(connection, name)?;
+        Ok(self.keep(name, known))
+    }
+
+    /// Opens many boots at once, and the blocks that these seqs lie in.
+    pub fn learn(&mut self, connection: &Connection, events: &BTreeSet<(BootName<'_>, u64)>) -> Result<(), StoreError> {
+        let mut new: Vec<_> =
+            events.iter().map(|(name, _)| *name).filter(|name| self.opened(*name).is_none()).collect();
+        new.dedup();
+        let select = "SELECT b.device, b.incarnation, b.boot, b.id, b.next, b.received, b.stored FROM boot b
+             WHERE b.device = ?1 AND b.incarnation = ?2 AND b.boot = ?3";
+        let values = |name: &BootName<'_>| (name.device.to_owned(), name.incarnation, name.boot);
+        type Found = ((String, u32, u32), (i64, i64, i64, i64));
+        let read = |row: &Row<'_>| -> super::sql::Result<Found> {
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)))
+        };
+        let mut found: HashMap<_, _> =
+            connection.query_each(select, new.iter().map(values), read)?.into_iter().collect();
+        let begun: Vec<_> = new.iter().map(values).filter(|name| !found.contains_key(name)).collect();
+        connection.execute_each(BEGIN, &begun)?;
+        found.extend(connection.query_each(select, &begun, read)?);
+        let mut gaps: HashMap<i64, Vec<(u64, u64)>> = HashMap::new();
+        let select = "SELECT g.boot, g.first, g.last FROM gap g WHERE g.boot = ?1";
+        let read = |row: &Row<'_>| {
+            let (first, last): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((row.get(0)?, (first.unsigned_abs(), last.unsigned_abs())))
+        };
+        for (boot, gap) in connection.query_each(select, found.values().map(|(id, ..)| [*id]), read)? {
+            gaps.entry(boot).or_default().push(gap);
+        }
+        for name in new {
+            let Some((id, next, received, stored)) = found.remove(&values(&name)) else { continue };
+            let marks = Marks::restore(next.unsigned_abs(), gaps.remove(&id).unwrap_or_default());
+            self.keep(name, Known { id: BootId(id), marks, received, stored, touched: false });
+        }
+        let blocks = events.iter().filter_map(|(name, seq)| Some((seq / BLOCK_SEQS, self.id(self.opened(*name)?))));
+        let blocks: BTreeSet<_> = blocks.filter(|block| !self.places.contains_key(block)).collect();
+        let select = "SELECT e.block, e.boot, e.rows FROM event_row e WHERE e.block = ?1 AND e.boot = ?2";
+        let values = blocks.iter().map(|(block, boot)| (to_i64(*block), boot.0));
+        let read = |row: &Row<'_>| Ok(((row.get::<_, i64>(0)?.unsigned_abs(), BootId(row.get(1)?)), row.get(2)?));
+        let known: Vec<((u64, BootId), Vec<u8>)> = connection.query_each(select, values, read)?;
+        self.places.extend(blocks.into_iter().map(|block| (block, Block { rows: Vec::new(), touched: false })));
+        self.places.extend(known.into_iter().map(|(block, rows)| (block, Block { rows, touched: false })));
+        Ok(())
+    }
+
+    fn keep(&mut self, name: BootName<'_>, known: Known) -> Slot {
         let slot = Slot(self.known.len());
-        self.known.push(load(connection, name)?);
+        self.known.push(known);
         self.devices.entry(name.device.to_owned()).or_default().push((name.incarnation, name.boot, slot));
-        Ok(slot)
+        slot
     }
 
     fn opened(&self, name: BootName<'_>) -> Option<Slot> {
@@ -225,9 +274,7 @@ fn stored(connection: &Connection, name: BootName<'_>) -> Result<Option<(i64, i6
 
 fn load(connection: &Connection, name: BootName<'_>) -> Result<Known, StoreError> {
     let Some((id, next, received, events)) = stored(connection, name)? else {
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0) RETURNING id",
-        )?;
+        let mut insert = connection.prepare_cached(&format!("{BEGIN} RETURNING id"))?;
         let id = insert.query_row((name.device, name.incarnation, name.boot), |row| row.get(0))?;
         return Ok(Known { id: BootId(id), marks: Marks::default(), received: 0, stored: 0, touched: false });
     };

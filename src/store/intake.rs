@@ -2,7 +2,7 @@
 //! count as, where does it go.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use fenlei_wire::vocabulary::DeviceKind;
 use foldhash::fast::RandomState;
@@ -114,6 +114,31 @@ impl<'a> Intake<'a> {
         self.rollups.flush(self.connection)?;
         self.clocks.flush(self.connection)?;
         Ok(self.tally)
+    }
+
+    /// Reads what publishes are about to need, at once: each question to a server is a way there and back. A file answers
+    /// as quickly one by one.
+    pub fn foresee(&mut self, inbounds: &[Inbound]) -> Result<(), StoreError> {
+        if self.connection.sqlite().is_some() {
+            return Ok(());
+        }
+        let (mut cards, mut events) = (BTreeSet::new(), BTreeSet::new());
+        for inbound in inbounds {
+            let What::Events { from, elements } = &inbound.what else { continue };
+            let incarnation = self.incarnation(&from.device);
+            for element in elements {
+                let name = match element {
+                    Element::Event(event) => Some((event.boot, event.seq)),
+                    Element::Refused(refused) => refused.name,
+                };
+                events.extend(name.map(|(boot, seq)| (BootName { device: &from.device, incarnation, boot }, seq)));
+                if let Element::Event(Event { body: Body::Deposit(deposit), .. }) = element {
+                    cards.extend(deposit.card.map(|hash| hash.0));
+                }
+            }
+        }
+        self.boots.learn(self.connection, &events)?;
+        self.cards.learn(self.connection, &cards)
     }
 
     pub fn take_in(&mut self, inbound: Inbound) -> Result<Committed, StoreError> {

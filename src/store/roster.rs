@@ -1,12 +1,12 @@
 //! Households and their cards: imports as a whole or not at all, and the roster a figure is joined with.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::StoreError;
-use super::cards::card_id;
+use super::cards::card_ids;
 use super::registry::changed;
-use super::sql::{Connection, OptionalExtension, Row};
-use crate::domain::card::CardKey;
+use super::sql::{Connection, Row};
+use crate::domain::card::{CardHash, CardKey};
 use crate::domain::roster::{CardId, Enrolment, HouseholdKey, HouseholdRow, Roster, check_rows};
 use crate::domain::rows::{BadRow, Rows};
 use crate::domain::zone::Day;
@@ -53,18 +53,19 @@ pub fn import_read(
     let Rows { readable: rows, mut bad } = rows;
     bad.extend(check_rows(&rows));
     let ids: HashSet<&str> = rows.iter().map(|(_, row)| row.household.as_str()).collect();
-    let mut holders = connection.prepare_cached(
-        "SELECT h.id, h.enrolled_from, h.enrolled_until
+    let holders = "SELECT c.hash, h.id, h.enrolled_from, h.enrolled_until
          FROM card c JOIN household_card hc ON hc.card = c.id JOIN household h ON h.key = hc.household
-         WHERE c.hash = ?1 AND h.community = ?2",
-    )?;
+         WHERE c.hash = ?1 AND h.community = ?2";
+    let hashes: BTreeSet<_> = rows.iter().flat_map(|(_, row)| &row.cards).map(|card| key.hash(card).0).collect();
+    let mut held: HashMap<[u8; 16], Vec<(String, Enrolment)>> = HashMap::new();
+    let read = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, enrolment(row, 2)?)));
+    for (hash, holder) in connection.query_each(holders, hashes.iter().map(|hash| (hash, community)), read)? {
+        held.entry(hash).or_default().push(holder);
+    }
     for (number, row) in &rows {
         for card in &row.cards {
-            let held = holders
-                .query_map((key.hash(card).0, community), |row| Ok((row.get::<_, String>(0)?, enrolment(row, 1)?)))?
-                .collect::<Result<Vec<_>, _>>()?;
-            let taken = held.iter().any(|(id, held)| !ids.contains(id.as_str()) && held.overlaps(&row.enrolment()));
-            if taken {
+            let mut held = held.get(&key.hash(card).0).into_iter().flatten();
+            if held.any(|(id, held)| !ids.contains(id.as_str()) && held.overlaps(&row.enrolment())) {
                 bad.push(BadRow::new(*number, "one of its cards belongs to another household on the same days"));
             }
         }
@@ -73,47 +74,33 @@ pub fn import_read(
         bad.sort_by_key(|bad| bad.row);
         return Err(ImportError::Rows(bad));
     }
-    let mut imported = Imported::default();
-    for (_, row) in &rows {
-        let known: Option<i64> = connection
-            .prepare_cached("SELECT key FROM household WHERE community = ?1 AND id = ?2")?
-            .query_row((community, &row.household), |row| row.get(0))
-            .optional()?;
-        let Enrolment { from, until } = row.enrolment();
-        let until = until.map(|until| until.0);
-        let household = match known {
-            Some(household) => {
-                connection
-                    .prepare_cached(
-                        "UPDATE household SET building = ?2, enrolled_from = ?3, enrolled_until = ?4 WHERE key = ?1",
-                    )?
-                    .execute((household, &row.building, from.0, until))?;
-                // A card whose hash is forgotten can be in no row: what was counted by it stays the household's.
-                connection
-                    .prepare_cached(
-                        "DELETE FROM household_card WHERE household = ?1
-                             AND card IN (SELECT id FROM card WHERE erased IS NULL)",
-                    )?
-                    .execute([household])?;
-                imported.updated += 1;
-                household
-            }
-            None => {
-                imported.created += 1;
-                connection
-                    .prepare_cached(
-                        "INSERT INTO household (community, id, building, enrolled_from, enrolled_until)
-                         VALUES (?1, ?2, ?3, ?4, ?5) RETURNING key",
-                    )?
-                    .query_row((community, &row.household, &row.building, from.0, until), |row| row.get(0))?
-            }
-        };
-        let mut give =
-            connection.prepare_cached("INSERT INTO household_card VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-        for card in &row.cards {
-            give.execute((card_id(connection, key.hash(card))?.0, household))?;
-        }
-    }
+    let keys = || -> Result<HashMap<String, i64>, StoreError> {
+        let select = "SELECT h.id, h.key FROM household h WHERE h.community = ?1 AND h.id = ?2";
+        let named = rows.iter().map(|(_, row)| (community, &row.household));
+        Ok(connection.query_each(select, named, |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+    };
+    let known = keys()?;
+    let (there, new): (Vec<_>, Vec<_>) =
+        rows.iter().map(|(_, row)| row).partition(|row| known.contains_key(&row.household));
+    let imported = Imported { created: new.len(), updated: there.len() };
+    let there = || there.iter().filter_map(|row| Some((*known.get(&row.household)?, *row)));
+    let update = "UPDATE household SET building = ?2, enrolled_from = ?3, enrolled_until = ?4 WHERE key = ?1";
+    let until = |row: &HouseholdRow| row.enrolment().until.map(|until| until.0);
+    let updated = there().map(|(key, row)| (key, &row.building, row.enrolment().from.0, until(row)));
+    connection.execute_each(update, updated)?;
+    // A card whose hash is forgotten can be in no row: what was counted by it stays the household's.
+    let take = "DELETE FROM household_card WHERE household = ?1 AND card IN (SELECT id FROM card WHERE erased IS NULL)";
+    connection.execute_each(take, there().map(|(key, _)| [key]))?;
+    let insert = "INSERT INTO household (community, id, building, enrolled_from, enrolled_until)
+         VALUES (?1, ?2, ?3, ?4, ?5)";
+    let created = new.iter().map(|row| (community, &row.household, &row.building, row.enrolment().from.0, until(row)));
+    connection.execute_each(insert, created)?;
+    let (keys, cards) = (keys()?, card_ids(connection, hashes.into_iter().map(CardHash))?);
+    let given = rows.iter().flat_map(|(_, row)| {
+        let (household, cards) = (keys.get(&row.household), &cards);
+        row.cards.iter().filter_map(move |card| Some((cards.get(&key.hash(card))?.0, *household?)))
+    });
+    connection.execute_each("INSERT INTO household_card VALUES (?1, ?2) ON CONFLICT DO NOTHING", given)?;
     changed(connection)?;
     Ok(imported)
 }

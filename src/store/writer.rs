@@ -299,6 +299,7 @@ impl Writer {
             self.connection.begin()?;
             let (connection, memory) = (&self.connection, &mut self.memory);
             let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
+            intake.foresee(&inbounds)?;
             let committed =
                 inbounds.into_iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
             let tally = intake.finish()?;

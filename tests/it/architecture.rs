@@ -67,6 +67,7 @@ const IMPURE: &[&str] = &[
     "std::thread",
     "tokio",
     "rusqlite",
+    "tokio_postgres",
 ];
 
 const MAX_LINES: usize = 600;

@@ -17,6 +17,7 @@ mod linkage;
 mod mosquitto;
 mod mqtt;
 mod pages;
+mod postgres;
 mod projectors;
 mod qemu;
 mod recount;

@@ -49,7 +49,7 @@ pub(super) fn statement(sql: &str) -> String {
 }
 
 /// A statement for one row as a statement for many, whose values are arrays: `VALUES (?1, ?2)` becomes `SELECT * FROM
-/// unnest($1, $2)`, and an `UPDATE` goes through the rows of the arrays.
+/// unnest($1, $2)`, and what else there is goes through the rows of the arrays.
 pub(super) fn for_many(sql: &str) -> String {
     let (mut most, mut from) = (0, String::new());
     let many = numbered(sql, |number| {
@@ -64,6 +64,8 @@ pub(super) fn for_many(sql: &str) -> String {
     let rows = format!("unnest({from}) AS r ({columns})");
     let many = match values(&many) {
         Some((before, list, after)) => format!("{before}SELECT {list} FROM {rows} WHERE true{after}"),
+        None if sql.starts_with("SELECT") => many.replacen(" FROM ", &format!(" FROM {rows} CROSS JOIN "), 1),
+        None if sql.starts_with("DELETE") => many.replacen(" WHERE ", &format!(" USING {rows} WHERE "), 1),
         None => many.replacen(" WHERE ", &format!(" FROM {rows} WHERE "), 1),
     };
     statement(&many)
@@ -159,6 +161,10 @@ mod tests {
         assert_eq!(for_many(upsert), many);
         let update = "UPDATE t SET b = ?2 WHERE a = ?1";
         assert_eq!(for_many(update), "UPDATE t SET b = r.c2 FROM unnest($1, $2) AS r (c1, c2) WHERE a = r.c1");
+        let select = "SELECT t.a FROM t JOIN u ON u.a = t.a WHERE t.a = ?1";
+        let many = "SELECT t.a FROM unnest($1) AS r (c1) CROSS JOIN t JOIN u ON u.a = t.a WHERE t.a = r.c1";
+        assert_eq!(for_many(select), many);
+        assert_eq!(for_many("DELETE FROM t WHERE a = ?1"), "DELETE FROM t USING unnest($1) AS r (c1) WHERE a = r.c1");
     }
 
     #[test]

@@ -133,6 +133,33 @@ impl Connection {
         }
     }
 
+    /// Asks a question for each of `rows`: of a server at once, so that an answer must say by itself which row it is to.
+    pub fn query_each<P: Params, T>(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = P>,
+        mut map: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut answers = Vec::new();
+        match &self.0 {
+            Inner::Sqlite(_) => {
+                let mut statement = self.prepare_cached(sql)?;
+                for row in rows {
+                    let mut found = statement.query(row)?;
+                    while let Some(row) = found.next()? {
+                        answers.push(map(&row)?);
+                    }
+                }
+            }
+            Inner::Postgres(session) => {
+                for row in session.query_each(sql, rows)? {
+                    answers.push(map(&Row(row::Inner::Postgres(&row)))?);
+                }
+            }
+        }
+        Ok(answers)
+    }
+
     /// Runs a script.
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         match &self.0 {

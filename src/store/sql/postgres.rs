@@ -154,28 +154,35 @@ impl Session {
 
     /// Runs a statement once, for all rows.
     pub(in crate::store) fn execute_each<P: Params>(&self, sql: &str, rows: impl IntoIterator<Item = P>) -> Result<()> {
-        let mut columns: Vec<Column> = Vec::new();
-        for row in rows {
-            let mut place = 0;
-            row.each(&mut |value| {
-                if columns.len() == place {
-                    columns.push(Column::new(value.kind()));
-                }
-                columns[place].push(value);
-                place += 1;
-                Ok(())
-            })?;
+        let columns = columns(rows)?;
+        if let Some(statement) = self.for_many(sql, &columns)? {
+            block_on(self.client.execute(&statement, &values(&columns)))?;
         }
+        Ok(())
+    }
+
+    /// Asks once, for all rows.
+    pub(in crate::store) fn query_each<P: Params>(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = P>,
+    ) -> Result<Vec<tokio_postgres::Row>> {
+        let columns = columns(rows)?;
+        match self.for_many(sql, &columns)? {
+            Some(statement) => Ok(block_on(self.client.query(&statement, &values(&columns)))?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The statement for these columns; `None`: they are of no row.
+    fn for_many(&self, sql: &str, columns: &[Column]) -> Result<Option<tokio_postgres::Statement>> {
         if columns.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let types: Vec<_> = columns.iter().map(Column::type_).collect();
-        let params: Vec<_> = columns.iter().map(Column::values).collect();
         // Its own place among the statements: the text for one row means another statement.
         let statement = self.prepare(&format!("{sql} -- for many"), |_| dialect::for_many(sql));
-        let prepared = statement.prepared(&types)?;
-        block_on(self.client.execute(&prepared, &params))?;
-        Ok(())
+        statement.prepared(&types).map(Some)
     }
 
     /// Brings rows in by `COPY`; `what` is a table with its columns.
@@ -297,6 +304,26 @@ fn whole(raw: &[u8]) -> Option<i64> {
         number = number.checked_mul(10_000)?.checked_add(digit.into())?;
     }
     Some(if sign == 0 { number } else { -number })
+}
+
+fn columns<P: Params>(rows: impl IntoIterator<Item = P>) -> Result<Vec<Column>> {
+    let mut columns: Vec<Column> = Vec::new();
+    for row in rows {
+        let mut place = 0;
+        row.each(&mut |value| {
+            if columns.len() == place {
+                columns.push(Column::new(value.kind()));
+            }
+            columns[place].push(value);
+            place += 1;
+            Ok(())
+        })?;
+    }
+    Ok(columns)
+}
+
+fn values(columns: &[Column]) -> Vec<&(dyn ToSql + Sync)> {
+    columns.iter().map(Column::values).collect()
 }
 
 /// The values of one column in many rows.

@@ -174,6 +174,10 @@ fn holds(bytes: &[u8], what: &[u8]) -> bool {
 #[tokio::test]
 async fn nothing_of_it_is_left_in_the_file_its_log_or_a_backup() {
     let api = Api::with_registry().await;
+    if !api.place.is_file() {
+        // What a server's files hold is the server's.
+        return;
+    }
     let count = 1_200;
     // Ids in no order, and twice: the second time with another building, as long as they come.
     let id = |number: usize| format!("{:08x}-household", (number * 2_654_435_761) & 0xffff_ffff);

@@ -13,7 +13,7 @@ fn an_account_opens_the_pages_with_the_password_from_standard_input() {
     let folder = Folder::new();
     let account = |arguments: &[&str], password: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fenlei"));
-        let command = command.current_dir(folder.path("")).arg("account").args(arguments);
+        let command = command.current_dir(folder.path("")).arg("account").args(arguments).envs(folder.environment());
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         process.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
         let output = process.wait_with_output().unwrap();

@@ -27,7 +27,9 @@ fn a_rotated_key_recognizes_every_card_once_the_backend_has_started() {
     let import = ["import", "households", "--community", "garden", "good.csv"];
     folder.done(&import);
     let cards = cards_of(&folder.store(), "h1");
-    folder.done(&["backup", "before.db"]);
+    if folder.is_file() {
+        folder.done(&["backup", "before.db"]);
+    }
     let old = card_key::load_or_create(&folder.path("fenlei.card-key")).unwrap();
     assert!(folder.done(&["card-key", "rotate"]).contains("a secret was added"));
     assert_eq!(mode(&folder.path("fenlei.card-key")), 0o600);
@@ -48,7 +50,10 @@ fn a_rotated_key_recognizes_every_card_once_the_backend_has_started() {
     catch_up(&folder.store());
     catch_up(&folder.store());
     assert_eq!((known(&folder, "c1"), cards_of(&folder.store(), "h1")), (1, cards));
-    let backup = Connection::open_file(&folder.path("before.db")).unwrap();
+    if !folder.is_file() {
+        return;
+    }
+    let backup = Connection::from(rusqlite::Connection::open(folder.path("before.db")).unwrap());
     let newest = catch_up(&backup);
     let known: i64 =
         backup.query_row("SELECT count(*) FROM card WHERE hash = ?1", [newest.hash("c1").0], |row| row.get(0)).unwrap();

@@ -15,7 +15,7 @@ use crate::support::rollups;
 
 /// Every accepted event exactly once and nothing besides, the rollups a recount of them, and the file whole. Says how
 /// many events there are.
-pub(super) fn everything(folder: &Folder, told: &Told) -> usize {
+pub(crate) fn everything(folder: &Folder, told: &Told) -> usize {
     let store = folder.store();
     integrity(&store);
     let mut sent = sent(folder, told);
@@ -51,8 +51,10 @@ pub(super) fn everything(folder: &Folder, told: &Told) -> usize {
 
 /// The file is whole, and the rollups equal a recount of the ledger in it.
 pub(super) fn integrity(store: &Connection) {
-    let found: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(found, "ok");
+    if store.sqlite().is_some() {
+        let found: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, "ok");
+    }
     let zones = BTreeMap::from([("north".to_owned(), chrono_tz::Asia::Shanghai)]);
     rollups::equal_the_ledger(store, &zones).unwrap();
 }

@@ -213,15 +213,16 @@ async fn windows_of_cards(store: &Store, world: &World<'_>) {
                 Ok(rows.collect::<Result<_, _>>()?)
             };
             let sites = names("SELECT s.key, s.id, c.key FROM site s JOIN community c ON c.id = s.community")?;
-            let mut hash = connection.prepare("SELECT iif(erased, x'', hash) FROM card WHERE id = ?1")?;
+            let mut hash =
+                connection.prepare("SELECT CASE WHEN erased = 1 THEN NULL ELSE hash END FROM card WHERE id = ?1")?;
             let communities: BTreeSet<i64> = sites.values().map(|(_, community)| *community).collect();
             let mut found = BTreeMap::new();
             for community in communities {
                 for (site, count) in card_counts::read(connection, community, Day(i32::MIN), Day(i32::MAX))? {
                     let (Place::Window(opening) | Place::AlsoIn(opening)) = count.place else { continue };
-                    let card: Vec<u8> = hash.query_row([count.card.0], |row| row.get(0))?;
+                    let card: Option<Vec<u8>> = hash.query_row([count.card.0], |row| row.get(0))?;
                     let (open, close) = (u32::from(opening.open), u32::from(opening.close));
-                    let key = (sites[&site].0.clone(), i64::from(count.day.0), open, close, card);
+                    let key = (sites[&site].0.clone(), i64::from(count.day.0), open, close, card.unwrap_or_default());
                     *found.entry(key).or_default() += i64::try_from(count.deposits).unwrap();
                 }
             }

@@ -22,6 +22,21 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap(), database: server.map(Database::create) }
     }
 
+    /// In a database of its own on this server.
+    pub(crate) fn on(server: String) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), database: Some(Database::create(server)) }
+    }
+
+    /// In a file, whatever the environment says.
+    pub(crate) fn in_a_file() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), database: None }
+    }
+
+    /// Whether the store is a file; what only a file has is not looked for elsewhere.
+    pub(crate) fn is_file(&self) -> bool {
+        self.database.is_none()
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -36,11 +51,6 @@ impl Place {
     /// What a program in the folder must be told to find the store, if it would not by itself.
     pub(crate) fn environment(&self) -> Option<(&'static str, String)> {
         self.database.as_ref().map(|database| ("FENLEI__STORE__URL", database.url()))
-    }
-
-    /// Whether the store is a file; what only a file has is not looked for elsewhere.
-    pub(crate) fn is_file(&self) -> bool {
-        self.database.is_none()
     }
 
     /// The store's file.
@@ -92,8 +102,12 @@ impl Database {
             tables.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         assert!(!tables.is_empty(), "there is a store to look at");
         let shows = |table: &String| {
-            let sql = format!("SELECT EXISTS (SELECT 1 FROM {table} t WHERE strpos(CAST(t AS text), ?1) > 0)");
-            connection.query_row(&sql, [text], |row| row.get(0)).unwrap()
+            let row = "CAST(t AS text)";
+            // Bytes are shown in hexadecimal digits.
+            let sql = format!(
+                "SELECT EXISTS (SELECT 1 FROM {table} t WHERE strpos({row}, ?1) > 0 OR strpos({row}, encode(?2, 'hex')) > 0)"
+            );
+            connection.query_row(&sql, (text, text.as_bytes()), |row| row.get(0)).unwrap()
         };
         tables.iter().any(shows)
     }

@@ -1,0 +1,109 @@
+//! What is PostgreSQL's own: a server that goes away and comes back, several hosts, one backend a database, and the way
+//! there from SQLite. That everything else is the same on both, the other tests say: `tests/with-postgres`.
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fenlei::store::{Options, Store, StoreError};
+use reqwest::{Client, StatusCode};
+use server::Server;
+
+use crate::cli::Folder;
+use crate::crash::check;
+use crate::support::backend::Backend;
+use crate::support::load::Load;
+use crate::support::place::Place;
+use crate::support::rollups;
+
+/// How often the server is killed under load, and how long it stays away at most.
+const KILLS: u32 = 3;
+const AWAY_MS: u64 = 2_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_under_load_is_waited_for_and_nothing_is_lost() {
+    let mut server = Server::start();
+    let folder = Folder::at(Place::on(server.url_behind_nobody()));
+    let credentials = Load::register(&folder);
+    let mut backend = Backend::start(&folder, None);
+    backend.ready().await;
+    let load = Load::start(&credentials, backend.mqtt, 1);
+    let token = folder.done(&["token", "add", "--role", "admin"]);
+    for _ in 0..KILLS {
+        load.flows().await;
+        server.kill();
+        // While it is away the backend says so, and to whoever asks that he is to come again.
+        let answers = Client::builder().no_proxy().build().unwrap();
+        until(async || get(&answers, &backend, "readyz", "").await == StatusCode::SERVICE_UNAVAILABLE).await;
+        assert_eq!(get(&answers, &backend, "api/v1/events", token.trim()).await, StatusCode::SERVICE_UNAVAILABLE);
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(..AWAY_MS))).await;
+        server.start_again();
+        until(async || get(&answers, &backend, "readyz", "").await == StatusCode::OK).await;
+        until(async || get(&answers, &backend, "api/v1/events", token.trim()).await == StatusCode::OK).await;
+    }
+    let told = load.finish().await;
+    assert!(backend.kill(), "the backend ended by itself: {}", backend.log());
+    assert!(check::everything(&folder, &told) > 0);
+    assert!(!backend.log().contains("panicked"), "{}", backend.log());
+}
+
+async fn get(client: &Client, backend: &Backend, path: &str, token: &str) -> StatusCode {
+    let address = format!("http://127.0.0.1:{}/{path}", backend.http);
+    client.get(address).bearer_auth(token).send().await.unwrap().status()
+}
+
+async fn until(holds: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it comes about");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_moved_with_every_row_and_goes_on_where_it_was() {
+    let server = Server::start();
+    let folder = Folder::at(Place::in_a_file());
+    let credentials = Load::register(&folder);
+    let mut backend = Backend::start(&folder, None);
+    backend.ready().await;
+    let load = Load::start(&credentials, backend.mqtt, 2);
+    load.flows().await;
+    let told = load.finish().await;
+    let target = Place::on(server.url());
+    let migrate = ["migrate-store", "--to", &target.url().to_string()];
+    assert!(folder.refused(&migrate).1.contains("stop `fenlei serve` first"));
+    assert!(backend.kill());
+    let said = folder.done(&migrate);
+    let rows = |table: &str| -> u64 {
+        let line = said.lines().find(|line| line.split_whitespace().next() == Some(table)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(rows("ledger"), told.values().map(|events| events.lock().unwrap().len() as u64).sum::<u64>());
+    assert_eq!((rows("organization"), rows("site")), (1, 1));
+    // A second time it is in nobody's way.
+    assert!(folder.refused(&migrate).1.contains("not empty"));
+    let moved = fenlei::store::open_beside(target.url()).unwrap();
+    let zones = BTreeMap::from([("north".to_owned(), chrono_tz::Asia::Shanghai)]);
+    rollups::equal_the_ledger(&moved, &zones).unwrap();
+    // New rows are numbered on.
+    drop(moved);
+    let folder = Folder::moved(folder, target);
+    folder.write("more.csv", "household,building,enrolled_from,enrolled_until,cards\nh8,,2026-01-01,,new-card\n");
+    folder.done(&["import", "households", "--community", "garden", "more.csv"]);
+    assert_eq!(check::everything(&folder, &told) as u64, rows("ledger"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_served_by_one_backend() {
+    let server = Server::start();
+    let place = Place::on(server.url());
+    let first = Store::open(&Options::at(place.url())).unwrap();
+    let refused = Store::open(&Options::at(place.url())).unwrap_err();
+    assert!(matches!(refused, StoreError::InUse(_)), "{refused}");
+    drop(first);
+    // The place is free once the session of the first has ended.
+    until(async || Store::open(&Options::at(place.url())).is_ok()).await;
+}
