@@ -185,7 +185,7 @@ fn a_token_is_printed_alone_and_opens_what_it_says_until_it_is_revoked() {
 
 #[test]
 fn mistakes_of_the_command_line_end_with_64_and_others_with_1() {
-    let folder = Folder::new();
+    let folder = Folder::at(Place::in_a_file());
     for arguments in [
         &["token", "add"][..],
         &["token", "add", "--role", "emperor"],
@@ -370,7 +370,7 @@ async fn keep_sending(store: Store, key: CardKey, stop: Arc<AtomicBool>, sent: A
 
 #[test]
 fn a_backup_is_private_and_overwrites_nothing() {
-    let folder = Folder::new();
+    let folder = Folder::at(Place::in_a_file());
     let said = folder.done(&["backup", "copy.db"]);
     assert!(said.starts_with("copy.db: ") && said.contains("the card key is not in it"));
     assert_eq!(mode(&folder.path("copy.db")), 0o600);

@@ -107,3 +107,25 @@ async fn a_database_is_served_by_one_backend() {
     // The place is free once the session of the first has ended.
     until(async || Store::open(&Options::at(place.url())).is_ok()).await;
 }
+
+/// A statement that fails ends its transaction, whoever passes over the error.
+#[test]
+fn nothing_is_committed_after_a_statement_that_failed() {
+    let server = Server::start();
+    let place = Place::on(server.url());
+    let store = fenlei::store::open_beside(place.url()).unwrap();
+    let transaction = store.transaction().unwrap();
+    transaction.execute("INSERT INTO meta VALUES ('a', '1')", []).unwrap();
+    let twice = transaction.execute("INSERT INTO meta VALUES ('a', 'secret')", []).unwrap_err();
+    assert!(!format!("{:#}", anyhow::Error::from(twice)).contains("secret"));
+    assert!(transaction.commit().is_err());
+    assert_eq!(count(&store), 0);
+    store.transaction().unwrap();
+    // JSON can name a character that the server cannot keep.
+    store.execute("INSERT INTO meta VALUES ('b', ?1)", ["a\0b"]).unwrap();
+    assert_eq!(count(&store), 1);
+}
+
+fn count(store: &fenlei::store::sql::Connection) -> i64 {
+    store.query_row("SELECT count(*) FROM meta WHERE name IN ('a', 'b')", [], |row| row.get(0)).unwrap()
+}

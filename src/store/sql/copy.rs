@@ -1,6 +1,7 @@
 //! Rows for `COPY … FROM STDIN` in PostgreSQL's binary format: the cheapest way to bring in many.
 
 use super::Result;
+use super::postgres::storable;
 use super::value::{Params, Value};
 
 /// Rows of one table, as they are sent.
@@ -50,7 +51,7 @@ impl CopyRows {
                 Value::Null(_) => self.bytes.extend_from_slice(&(-1_i32).to_be_bytes()),
                 Value::Integer(number) => self.field(&number.to_be_bytes()),
                 Value::Real(number) => self.field(&number.to_be_bytes()),
-                Value::Text(text) => self.field(text.as_bytes()),
+                Value::Text(text) => self.field(storable(text).as_bytes()),
                 Value::Blob(bytes) => self.field(bytes),
             }
             Ok(())

@@ -25,7 +25,9 @@ pub enum Error {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     #[error("PostgreSQL: {}", postgres::describe(.0))]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(tokio_postgres::Error),
+    #[error("PostgreSQL: a statement of the transaction had failed")]
+    Failed,
     #[error("PostgreSQL: {0}")]
     Unreachable(&'static str),
     #[error("no row was found where one must be")]
@@ -36,6 +38,13 @@ pub enum Error {
     Column { column: usize, wanted: &'static str },
     #[error("a statement wants {wanted} values and was given {given}")]
     Values { wanted: usize, given: usize },
+}
+
+// Not as its source: that would be shown with the details that are left out here.
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

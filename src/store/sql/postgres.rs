@@ -3,6 +3,7 @@
 //! What goes over the network is driven by one thread for all sessions; whoever asks waits for the answer where it
 //! stands, on the writer's thread, a reader's or the command line's.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -65,6 +66,9 @@ pub(in crate::store) struct Session {
     client: Client,
     statements: RefCell<HashMap<String, Arc<Text>>>,
     in_transaction: Cell<bool>,
+    /// A statement of the transaction failed: the server does nothing more in it, and rolls back what it is asked to commit
+    /// as if that were done.
+    failed: Cell<bool>,
 }
 
 /// A statement's text, and what the server made of it for each combination of kinds that it was run with.
@@ -90,7 +94,8 @@ impl Session {
             Ok::<_, Error>(client)
         });
         let client = block_on(connecting).map_err(|_| Error::Unreachable("connecting was given up"))??;
-        let session = Self { client, statements: RefCell::default(), in_transaction: Cell::new(false) };
+        let session =
+            Self { client, statements: RefCell::default(), in_transaction: Cell::new(false), failed: Cell::new(false) };
         session.batch(SETTINGS)?;
         Ok(session)
     }
@@ -106,28 +111,42 @@ impl Session {
     /// Takes the place of the one backend that serves this store, for as long as the session lasts. `false`: it is taken.
     pub(in crate::store) fn serve_alone(&self) -> Result<bool> {
         let taken = format!("SELECT CAST(pg_try_advisory_lock({SERVING}) AS int)");
-        let row = block_on(self.client.query_one(taken.as_str(), &[]))?;
+        let row = self.answer(self.client.query_one(taken.as_str(), &[]))?;
         Ok(row.try_get::<_, i32>(0)? == 1)
     }
 
     pub(in crate::store) fn batch(&self, sql: &str) -> Result<()> {
-        Ok(block_on(self.client.batch_execute(sql))?)
+        self.answer(self.client.batch_execute(sql))
+    }
+
+    /// Waits for an answer.
+    fn answer<T>(&self, asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>) -> Result<T> {
+        let answer = block_on(asked);
+        if answer.is_err() {
+            self.failed.set(true);
+        }
+        Ok(answer?)
     }
 
     pub(in crate::store) fn begin(&self) -> Result<()> {
         self.in_transaction.set(true);
+        self.failed.set(false);
         self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITING})"))
     }
 
     pub(in crate::store) fn begin_reading(&self) -> Result<()> {
         self.in_transaction.set(true);
+        self.failed.set(false);
         self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     }
 
     pub(in crate::store) fn commit(&self) -> Result<()> {
+        if self.failed.get() {
+            self.rollback()?;
+            return Err(Error::Failed);
+        }
         self.in_transaction.set(false);
-        // Of a transaction that failed before, the server rolls back what it is asked to commit, and says so.
-        Ok(block_on(self.client.batch_execute("COMMIT"))?)
+        self.batch("COMMIT")
     }
 
     pub(in crate::store) fn rollback(&self) -> Result<()> {
@@ -156,7 +175,7 @@ impl Session {
     pub(in crate::store) fn execute_each<P: Params>(&self, sql: &str, rows: impl IntoIterator<Item = P>) -> Result<()> {
         let columns = columns(rows)?;
         if let Some(statement) = self.for_many(sql, &columns)? {
-            block_on(self.client.execute(&statement, &values(&columns)))?;
+            self.answer(self.client.execute(&statement, &values(&columns)))?;
         }
         Ok(())
     }
@@ -169,7 +188,7 @@ impl Session {
     ) -> Result<Vec<tokio_postgres::Row>> {
         let columns = columns(rows)?;
         match self.for_many(sql, &columns)? {
-            Some(statement) => Ok(block_on(self.client.query(&statement, &values(&columns)))?),
+            Some(statement) => self.answer(self.client.query(&statement, &values(&columns))),
             None => Ok(Vec::new()),
         }
     }
@@ -188,12 +207,12 @@ impl Session {
     /// Brings rows in by `COPY`; `what` is a table with its columns.
     pub(in crate::store) fn copy_in(&self, what: &str, rows: &mut CopyRows) -> Result<()> {
         let statement = self.prepare(&format!("COPY {what} FROM STDIN BINARY"), str::to_owned).prepared(&[])?;
-        block_on(async {
+        self.answer(async {
             let mut sink = Box::pin(self.client.copy_in(&statement).await?);
             sink.send(Cursor::new(rows.take())).await?;
-            sink.as_mut().finish().await?;
-            Ok(())
-        })
+            sink.as_mut().finish().await
+        })?;
+        Ok(())
     }
 }
 
@@ -205,14 +224,14 @@ pub(in crate::store) struct Statement<'c> {
 impl Statement<'_> {
     pub(in crate::store) fn execute(&self, params: &impl Params) -> Result<usize> {
         let (statement, values) = self.bound(params)?;
-        let written = block_on(self.session.client.execute_raw(&statement, values))?;
+        let written = self.session.answer(self.session.client.execute_raw(&statement, values))?;
         Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
 
     pub(in crate::store) fn query(&self, params: &impl Params) -> Result<Vec<tokio_postgres::Row>> {
         let (statement, values) = self.bound(params)?;
         let values: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-        Ok(block_on(self.session.client.query(&statement, &values))?)
+        self.session.answer(self.session.client.query(&statement, &values))
     }
 
     fn bound<'p>(&self, params: &'p impl Params) -> Result<(tokio_postgres::Statement, Vec<Value<'p>>)> {
@@ -233,7 +252,7 @@ impl Statement<'_> {
         if let Some((_, known)) = prepared.iter().find(|(known, _)| known == types) {
             return Ok(known.clone());
         }
-        let statement = block_on(self.session.client.prepare_typed(&self.text.sql, types))?;
+        let statement = self.session.answer(self.session.client.prepare_typed(&self.text.sql, types))?;
         prepared.push((types.to_vec(), statement.clone()));
         Ok(statement)
     }
@@ -255,7 +274,7 @@ impl ToSql for Value<'_> {
             Self::Null(_) => Ok(IsNull::Yes),
             Self::Integer(number) => number.to_sql(ty, out),
             Self::Real(number) => number.to_sql(ty, out),
-            Self::Text(text) => text.to_sql(ty, out),
+            Self::Text(text) => storable(text).as_ref().to_sql(ty, out),
             Self::Blob(bytes) => bytes.to_sql(ty, out),
         }
     }
@@ -265,6 +284,11 @@ impl ToSql for Value<'_> {
     }
 
     to_sql_checked!();
+}
+
+/// A text as the server can keep it: without the character of the number 0, which JSON can name.
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 type Cause = Box<dyn std::error::Error + Sync + Send>;
@@ -350,7 +374,7 @@ impl Column {
             (Self::Integer(column), _) => column.push(None),
             (Self::Real(column), Value::Real(number)) => column.push(Some(number)),
             (Self::Real(column), _) => column.push(None),
-            (Self::Text(column), Value::Text(text)) => column.push(Some(text.to_owned())),
+            (Self::Text(column), Value::Text(text)) => column.push(Some(storable(text).into_owned())),
             (Self::Text(column), _) => column.push(None),
             (Self::Blob(column), Value::Blob(bytes)) => column.push(Some(bytes.to_vec())),
             (Self::Blob(column), _) => column.push(None),

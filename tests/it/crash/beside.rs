@@ -6,12 +6,13 @@ use super::{check, say};
 use crate::cli::Folder;
 use crate::support::backend::Backend;
 use crate::support::load::{CARDS, Load};
+use crate::support::place::Place;
 
 const ROUNDS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_run_beside_a_busy_backend() {
-    let folder = Folder::new();
+    let folder = Folder::at(Place::in_a_file());
     folder.write("good.toml", "[store]\nreaders = 2\n");
     let credentials = Load::register(&folder);
     let mut backend = Backend::start(&folder, None);
