@@ -85,7 +85,7 @@ mod tests {
         (Rates::with_clock(Rate { publishes, bytes }, clock.clone()), clock)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_device_waits_and_another_one_does_not() {
         let (rates, clock) = rates(2, 1);
         for _ in 0..4 {
@@ -93,15 +93,15 @@ mod tests {
         }
         assert_eq!(rates.publish("one").now_or_never(), None);
         assert_eq!(rates.publish("two").now_or_never(), Some(()));
-        let waiting = tokio::time::Instant::now();
-        let (waits, ()) = tokio::join!(rates.publish("one"), async {
+        let waiting = std::time::Instant::now();
+        let ((), ()) = tokio::join!(rates.publish("one"), async {
             tokio::task::yield_now().await;
             clock.advance(std::time::Duration::from_millis(500));
         });
-        assert_eq!((waits, waiting.elapsed().as_millis()), ((), 500));
+        assert!(waiting.elapsed() >= std::time::Duration::from_millis(500), "{:?}", waiting.elapsed());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_publish_of_any_size_passes() {
         let (rates, clock) = rates(1_000, 1_000);
         assert_eq!(rates.send("one", MAX_PACKET as usize).now_or_never(), Some(()));

@@ -39,7 +39,7 @@ impl Line {
             clock,
             evening,
             retention: Retention::default(),
-            webhooks: Reach::Public,
+            webhooks: Reach::Anywhere,
         };
         let stop = CancellationToken::new();
         Self { published, connection, running: tokio::spawn(jobs.run(stop.clone())), stop }
