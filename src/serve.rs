@@ -1,26 +1,30 @@
 //! The whole backend in one process: store, broker, pipeline, jobs, web. What `fenlei serve` runs, and
 //! what the tests and the demo start.
 
+mod doors;
+mod files;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::card_key::{self, CardKeyError};
 use crate::clock::SharedClock;
-use crate::config::Config;
+use crate::config::{BrokerUrl, Config};
 use crate::domain::inbound::Sender;
 use crate::ingest::Ingest;
 use crate::mqtt::embedded::Broker;
 use crate::mqtt::receipts::Receipts;
+use crate::mqtt::relay::Relay;
 use crate::mqtt::{Message, Publisher, Sink, external};
 use crate::store::{Store, states};
-use crate::{jobs, telemetry, web};
+use crate::{jobs, telemetry, trust, web};
 
 /// How long what is under way may take when the backend stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -28,8 +32,12 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// A running backend.
 pub struct Running {
     pub http: SocketAddr,
+    pub https: Option<SocketAddr>,
     /// Of the embedded broker.
     pub mqtt: Option<SocketAddr>,
+    pub mqtts: Option<SocketAddr>,
+    /// By which an external broker is reached by TLS.
+    pub relay: Option<Relay>,
     pub store: Store,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -39,6 +47,7 @@ pub struct Running {
 /// Starts everything; comes back once HTTP and, if embedded, MQTT accept connections.
 pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Running> {
     telemetry::install();
+    files::allow(u64::from(config.http.connections.all) + u64::from(config.mqtt.connections.all));
     let store = Store::open(&config.store_options()).with_context(|| format!("`store.url`: {}", config.store.url))?;
     let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
     let card_key = store
@@ -57,21 +66,30 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         card_key: card_key.clone(),
         receipts: receipts.clone(),
     });
+    let http_doors = doors::http(&config.http).await?;
+    let (mut mqtt, mut mqtts, mut relay) = (None, None, None);
     let (broker, publisher, ready): (_, _, Arc<dyn Fn() -> bool + Send + Sync>) = match &config.mqtt.url {
         None => {
             let reading = store.clone();
-            let broker = Broker::start(config.mqtt.listen, Arc::new(move || reading.registry()), sink)
-                .await
-                .with_context(|| format!("`mqtt.listen` = \"{}\" cannot be used", config.mqtt.listen))?;
+            let doors = doors::mqtt(&config.mqtt).await?;
+            (mqtt, mqtts) = (Some(doors.plain), doors.sealed);
+            let registry = Arc::new(move || reading.registry());
+            let broker = Broker::start(doors.listeners, config.mqtt.limits, registry, sink);
             let publisher = Publisher::Embedded(broker.router.clone());
             let running = broker.running();
             (Some(broker), publisher, Arc::new(move || !running.is_finished()))
         }
         Some(url) => {
-            let options = external::Options {
+            relay = relay_to(url, config.mqtt.ca.as_deref()).await?;
+            let (host, port) = match &relay {
+                Some(relay) => (relay.address.ip().to_string(), relay.address.port()),
                 // Joined with the port as it is: an IPv6 address needs its brackets.
-                host: if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() },
-                port: url.port,
+                None if url.host.contains(':') => (format!("[{}]", url.host), url.port),
+                None => (url.host.clone(), url.port),
+            };
+            let options = external::Options {
+                host,
+                port,
                 credentials: url.login.clone().map(|login| (login.user, login.password)),
                 client_id: config.mqtt.client_id.clone(),
             };
@@ -90,20 +108,16 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         clock: clock.clone(),
         evening: config.projector.evening.clone(),
         retention: config.retention,
+        webhooks: config.webhooks,
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 
-    let listener = TcpListener::bind(config.http.listen)
-        .await
-        .with_context(|| format!("`http.listen` = \"{}\" cannot be used", config.http.listen))?;
-    let http = listener.local_addr()?;
-    let address = broker.as_ref().map(|broker| broker.address);
-    let broker_address = match (&config.mqtt.url, address) {
-        (Some(url), _) => web::BrokerAddress { host: Some(url.host.clone()), port: url.port },
-        (None, address) => {
-            let ip = address.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
-            let port = address.map_or(config.mqtt.listen.port(), |address| address.port());
-            web::BrokerAddress { host: ip.map(|ip| ip.to_string()), port }
+    let broker_address = match &config.mqtt.url {
+        Some(url) => web::BrokerAddress { host: Some(url.host.clone()), port: url.port, tls: url.tls },
+        None => {
+            let address = mqtts.or(mqtt).unwrap_or(config.mqtt.listen);
+            let host = Some(address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
+            web::BrokerAddress { host, port: address.port(), tls: mqtts.is_some() }
         }
     };
     let app = web::App {
@@ -111,8 +125,9 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         store: store.clone(),
         clock,
         card_key,
-        limits: web::Limits::new(config.http.requests_per_second),
+        limits: web::Limits::new(config.http.quotas),
         retention: config.retention,
+        webhooks: config.webhooks,
         ready,
         on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();
@@ -127,15 +142,22 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         }),
     };
     let router = web::router(app);
-    let serving = stop.clone();
-    tasks.push(tokio::spawn(async move {
-        if let Err(error) = web::serve(listener, router, serving).await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    }));
-    let mqtt = broker.as_ref().map(|broker| broker.address);
-    tracing::info!(%http, mqtt = ?mqtt, "Fenlei is running");
-    Ok(Running { http, mqtt, store, stop, tasks, broker })
+    let (http, https) = (http_doors.plain, http_doors.sealed);
+    tasks.push(tokio::spawn(web::serve(http_doors.listeners, config.http.head, router, stop.clone())));
+    tracing::info!(%http, ?https, ?mqtt, ?mqtts, "Fenlei is running");
+    Ok(Running { http, https, mqtt, mqtts, relay, store, stop, tasks, broker })
+}
+
+/// The way to an external broker that is reached by TLS; `None`: it is reached without.
+pub async fn relay_to(url: &BrokerUrl, ca: Option<&Path>) -> anyhow::Result<Option<Relay>> {
+    if !url.tls {
+        return Ok(None);
+    }
+    let trusted = match ca {
+        None => trust::system(),
+        Some(file) => trust::authority(file).with_context(|| format!("`mqtt.ca` = \"{}\"", file.display()))?,
+    };
+    Relay::start(&url.host, url.port, trusted).await.context("`mqtt.url`").map(Some)
 }
 
 fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {

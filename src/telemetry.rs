@@ -65,6 +65,21 @@ fn describe() {
         Unit::Seconds,
         "Time from a request to the head of its answer, by route"
     );
+    describe_counter!(
+        "fenlei_refused_total",
+        Unit::Count,
+        "Connections, logins, requests and streams turned away at an entrance, by reason"
+    );
+    describe_counter!(
+        "fenlei_mqtt_delays_total",
+        Unit::Count,
+        "Publishes that the embedded broker read later because their device is at its rate, by publishes or bytes"
+    );
+    describe_counter!(
+        "fenlei_certificate_reloads_total",
+        Unit::Count,
+        "New certificates found, by section of the settings and result"
+    );
     describe_gauge!("fenlei_devices_online", Unit::Count, "Devices that say they are online, by kind");
     describe_gauge!("fenlei_quarantine_items", Unit::Count, "Items in quarantine");
     describe_counter!(

@@ -1,7 +1,7 @@
 //! Every kind of page over HTTP, with 50 communities and a year of history, beside what `/healthz` takes.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,6 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
@@ -24,10 +23,12 @@ use crate::domain::inbound::Inbound;
 use crate::domain::registry::{Organization, OrganizationKind, Project, Role, Targets};
 use crate::domain::roster::HouseholdRow;
 use crate::domain::zone::DEFAULT_ZONE;
+use crate::entrance::{Listener, Slots};
 use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use crate::store::retention::Retention;
 use crate::store::{Options, Store, StoreError, accounts, roster, sessions};
 use crate::web;
+use crate::webhook::Reach;
 
 const COMMUNITIES: usize = 50;
 const HOUSEHOLDS: usize = 200;
@@ -74,23 +75,25 @@ pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>
         store,
         clock,
         card_key: key,
-        limits: web::Limits::new(NonZeroU32::MAX),
+        limits: web::Limits::new(web::Quotas::UNLIMITED),
         retention: Retention::default(),
+        webhooks: Reach::Public,
         ready: Arc::new(|| true),
         on_secret_changed: Arc::new(|_, _| {}),
-        broker: web::BrokerAddress { host: None, port: 1883 },
+        broker: web::BrokerAddress { host: None, port: 1883, tls: false },
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let base = format!("http://{}", listener.local_addr()?);
+    let (places, patience) = (Slots::new(u32::MAX, u32::MAX), Duration::from_secs(30));
+    let listener = Listener::bind("http", SocketAddr::from(([127, 0, 0, 1], 0)), places, patience).await?;
+    let base = format!("http://{}", listener.address()?);
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(web::serve(listener, web::router(app), stop.clone()));
+    let serving = tokio::spawn(web::serve(vec![listener], patience, web::router(app), stop.clone()));
     let client = Client::builder(TokioExecutor::new()).build_http();
     let mut timed = Vec::new();
     for path in std::iter::once(&"/healthz").chain(PAGES) {
         timed.push(time(&client, &base, path, &session).await?);
     }
     stop.cancel();
-    serving.await??;
+    serving.await?;
     Ok(timed)
 }
 

@@ -62,7 +62,7 @@ async fn demonstrate(
     let neighbourhood = Neighbourhood::sample(today(ZONE, now));
     let (credentials, opened) = register(&neighbourhood, config, running, now).await?;
     let broker = match (running.mqtt, &config.mqtt.url) {
-        (None, Some(url)) => url.into(),
+        (None, Some(url)) => running.relay.as_ref().map_or_else(|| url.into(), |relay| relay.address.into()),
         (address, _) => address.unwrap_or(config.mqtt.listen).into(),
     };
     let begun = Instant::now();

@@ -13,6 +13,7 @@ use crate::card_key;
 use crate::clock::SharedClock;
 use crate::config::{BrokerUrl, Config};
 use crate::domain::zone::today;
+use crate::serve::relay_to;
 use crate::simulate::enrol::{enrol, read_credentials, write_credentials};
 use crate::simulate::fleet::{Broker, Counts};
 use crate::simulate::history::MAX_DAYS;
@@ -85,9 +86,14 @@ fn prepare(file: &Path, config: &Config, clock: &SharedClock) -> Result<()> {
 
 async fn simulate(args: &Args, file: &Path, config: &Config, clock: &SharedClock) -> Result<()> {
     let credentials = read_credentials(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let broker = args.broker.clone().unwrap_or_else(|| match &config.mqtt.url {
-        Some(url) => url.into(),
-        None => config.mqtt.listen.into(),
+    let relay = match &config.mqtt.url {
+        Some(url) if args.broker.is_none() => relay_to(url, config.mqtt.ca.as_deref()).await?,
+        _ => None,
+    };
+    let broker = args.broker.clone().unwrap_or_else(|| match (&relay, &config.mqtt.url) {
+        (Some(relay), _) => relay.address.into(),
+        (None, Some(url)) => url.into(),
+        (None, None) => config.mqtt.listen.into(),
     });
     let plan = Plan { days: args.days, live: args.live, seed: args.seed };
     let mut simulation = Simulation::start(&broker, &credentials, plan, clock)?;

@@ -5,14 +5,16 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-const EXPECTED: &str = "mqtt://user:password@host:port, special characters of the password percent-encoded (# as %23)";
-const DEFAULT_PORT: u16 = 1883;
+const EXPECTED: &str = "mqtt://user:password@host:port, or mqtts:// with TLS, special characters of the password \
+                        percent-encoded (# as %23)";
 
 /// Where an external broker is, and how to log in to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
     pub host: String,
     pub port: u16,
+    /// Whether it is reached by TLS.
+    pub tls: bool,
     pub login: Option<Login>,
 }
 
@@ -33,9 +35,11 @@ impl BrokerUrl {
     /// Reads a URL; answers what is expected when it is none.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|_| EXPECTED.to_owned())?;
-        if url.scheme() != "mqtt" {
-            return Err(format!("{EXPECTED}; this build knows the scheme mqtt only"));
-        }
+        let (tls, default_port) = match url.scheme() {
+            "mqtt" => (false, 1883),
+            "mqtts" => (true, 8883),
+            _ => return Err(EXPECTED.to_owned()),
+        };
         let host = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
             Some(Host::Ipv4(address)) => address.to_string(),
@@ -53,7 +57,7 @@ impl BrokerUrl {
             (true, true) => None,
             (true, false) => return Err(EXPECTED.to_owned()),
         };
-        Ok(Self { host, port: url.port().unwrap_or(DEFAULT_PORT), login })
+        Ok(Self { host, port: url.port().unwrap_or(default_port), tls, login })
     }
 }
 
@@ -73,8 +77,12 @@ mod tests {
     #[test]
     fn host_and_port_have_their_forms() {
         let parse = |text| BrokerUrl::parse(text).unwrap();
-        assert_eq!(parse("mqtt://[::1]:99"), BrokerUrl { host: "::1".into(), port: 99, login: None });
-        assert_eq!(parse("mqtt://10.0.0.1"), BrokerUrl { host: "10.0.0.1".into(), port: 1883, login: None });
+        assert_eq!(parse("mqtt://[::1]:99"), BrokerUrl { host: "::1".into(), port: 99, tls: false, login: None });
+        assert_eq!(
+            parse("mqtt://10.0.0.1"),
+            BrokerUrl { host: "10.0.0.1".into(), port: 1883, tls: false, login: None }
+        );
+        assert_eq!(parse("mqtts://h"), BrokerUrl { host: "h".into(), port: 8883, tls: true, login: None });
     }
 
     #[test]
@@ -83,7 +91,7 @@ mod tests {
             "secret",
             "mqtt:secret",
             "mqtt://",
-            "mqtts://u:secret@h",
+            "https://u:secret@h",
             "mqtt://u:secret#x@h:1",
             "mqtt://:secret@h",
             "mqtt://u:secret@h:99999",

@@ -55,6 +55,7 @@ impl std::error::Error for Mistakes {}
 pub(super) enum Value {
     Text(String),
     Integer(i64),
+    Boolean(bool),
     /// From the environment, which knows no types.
     Untyped(String),
     Other,
@@ -64,7 +65,7 @@ impl Value {
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Untyped(text) => Some(text),
-            Self::Integer(_) | Self::Other => None,
+            Self::Integer(_) | Self::Boolean(_) | Self::Other => None,
         }
     }
 
@@ -72,7 +73,15 @@ impl Value {
         match self {
             Self::Integer(number) => Some(*number),
             Self::Untyped(text) => text.parse().ok(),
-            Self::Text(_) | Self::Other => None,
+            Self::Text(_) | Self::Boolean(_) | Self::Other => None,
+        }
+    }
+
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self {
+            Self::Boolean(value) => Some(*value),
+            Self::Untyped(text) => text.parse().ok(),
+            Self::Text(_) | Self::Integer(_) | Self::Other => None,
         }
     }
 }
@@ -87,6 +96,8 @@ struct Setting {
 pub(super) struct Layers {
     settings: BTreeMap<String, Vec<Setting>>,
     known: BTreeSet<&'static str>,
+    /// Where the value of a key stands that holds.
+    given: BTreeMap<&'static str, Origin>,
     mistakes: Vec<Mistake>,
 }
 
@@ -135,6 +146,7 @@ impl Layers {
         self.known.insert(key);
         let mut holds = None;
         for Setting { origin, value } in self.settings.remove(key).unwrap_or_default() {
+            self.given.insert(key, origin.clone());
             holds = match parse(&value) {
                 Ok(value) => Some(value),
                 Err(expected) => {
@@ -144,6 +156,18 @@ impl Layers {
             };
         }
         holds
+    }
+
+    /// Whether there is any value of a key that was read, be it a mistake.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.given.contains_key(key)
+    }
+
+    /// Notes that a key does not go with others.
+    pub(super) fn contradiction(&mut self, key: &'static str, what: &str) {
+        if let Some(origin) = self.given.get(key) {
+            self.mistakes.push(Mistake { origin: origin.clone(), what: format!("`{key}` {what}") });
+        }
     }
 
     /// Whatever no one has read is unknown. Answers all mistakes, in the order of files, lines and variables.
@@ -190,6 +214,7 @@ fn flatten(prefix: String, table: &DeTable<'_>, flat: &mut Vec<(String, usize, V
             DeValue::Integer(number) => {
                 i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Other, Value::Integer)
             }
+            DeValue::Boolean(value) => Value::Boolean(*value),
             _ => Value::Other,
         };
         flat.push((key, at, value));

@@ -5,14 +5,16 @@
 //! of them at once, each with its place. So every key is read by itself, and one line here is all it needs.
 
 mod broker_url;
+mod entrances;
 mod layers;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use broker_url::{BrokerUrl, Login};
+pub use entrances::{Connections, Sealed};
 use fenlei_wire::limits::MAX_TEXT_BYTES;
 use fenlei_wire::schedule::Minute;
 pub use layers::Mistakes;
@@ -20,8 +22,11 @@ use layers::{Layers, Value};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::device_config::EveningMessage;
+use crate::mqtt::embedded::Limits;
 use crate::store::retention::Retention;
 use crate::store::{self, StoreUrl};
+use crate::web::Quotas;
+use crate::webhook::Reach;
 
 /// The documented defaults.
 pub const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -35,22 +40,33 @@ pub struct Config {
     pub privacy: Privacy,
     pub quarantine: Quarantine,
     pub retention: Retention,
+    /// Where webhooks may lead.
+    pub webhooks: Reach,
     pub log: Log,
 }
 
 #[derive(Clone, Debug)]
 pub struct Http {
+    /// Without TLS.
     pub listen: SocketAddr,
-    /// Of each token or session, and of each address without one.
-    pub requests_per_second: NonZeroU32,
+    pub sealed: Option<Sealed>,
+    pub connections: Connections,
+    /// How long the head of a request may take, and how long an unused connection is kept.
+    pub head: Duration,
+    pub quotas: Quotas,
 }
 
 #[derive(Clone, Debug)]
 pub struct Mqtt {
-    /// Of the embedded broker.
+    /// Of the embedded broker, without TLS.
     pub listen: SocketAddr,
+    pub sealed: Option<Sealed>,
+    pub connections: Connections,
+    pub limits: Limits,
     /// An external broker instead.
     pub url: Option<BrokerUrl>,
+    /// Who signs its certificate; `None`: whom the system trusts.
+    pub ca: Option<PathBuf>,
     /// The name at an external broker.
     pub client_id: String,
 }
@@ -115,11 +131,8 @@ impl Config {
 
     fn read(layers: &mut Layers) -> Option<Self> {
         // Every key is read before the first `?`: no mistake hides another.
-        let http_listen = layers.read("http.listen", address);
-        let requests_per_second = layers.read("http.requests_per_second", |value| integer(value, 300, 1_000_000));
-        let mqtt_listen = layers.read("mqtt.listen", address);
-        let url = layers.read("mqtt.url", |value| BrokerUrl::parse(value.text().unwrap_or_default()));
-        let client_id = layers.read("mqtt.client_id", client_id);
+        let http = entrances::http(layers);
+        let mqtt = entrances::mqtt(layers);
         let store_url = layers.read("store.url", |value| StoreUrl::parse(value.text().unwrap_or_default()));
         let cache_mib = layers.read("store.cache_mib", |value| integer(value, 1, 65_536));
         let readers = layers.read("store.readers", |value| integer(value, 1, 64));
@@ -131,10 +144,11 @@ impl Config {
         let departed_days = layers.read("retention.departed_days", days);
         let visits_days = layers.read("retention.visits_days", days);
         let audit_days = layers.read("retention.audit_days", days);
+        let private_addresses = layers.read("webhooks.private_addresses", boolean);
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
-            http: Http { listen: http_listen?, requests_per_second: NonZeroU32::new(requests_per_second?)? },
-            mqtt: Mqtt { listen: mqtt_listen?, url, client_id: client_id? },
+            http: http?,
+            mqtt: mqtt?,
             store: Store { url: store_url?, cache_mib: cache_mib?, readers: readers? as usize },
             projector: Projector {
                 evening: EveningMessage { text: evening_text?, start: evening_start?, seconds: evening_seconds? },
@@ -142,6 +156,7 @@ impl Config {
             privacy: Privacy { card_key_file: card_key_file? },
             quarantine: Quarantine { max_per_device: max_per_device? },
             retention: Retention { departed_days: departed_days?, visits_days: visits_days?, audit_days: audit_days? },
+            webhooks: if private_addresses? { Reach::Anywhere } else { Reach::Public },
             log: Log { filter: filter? },
         })
     }
@@ -165,6 +180,10 @@ fn integer(value: &Value, least: u32, most: u32) -> Result<u32, String> {
     let number = value.integer().and_then(|number| u32::try_from(number).ok());
     let number = number.filter(|number| (least..=most).contains(number));
     number.ok_or_else(|| format!("a whole number from {least} to {most}"))
+}
+
+fn boolean(value: &Value) -> Result<bool, String> {
+    value.boolean().ok_or_else(|| "true or false".to_owned())
 }
 
 /// A number of days; 0: no limit.

@@ -10,14 +10,14 @@ use crate::domain::revision::{Message, RevisionView};
 use crate::store::linkage::{self, Reader};
 use crate::store::linkage_hooks::{self, Disabled, Hook, TRIED_MS};
 use crate::store::{Store, StoreError};
-use crate::webhook::{Client, signature};
+use crate::webhook::{Client, Reach, signature};
 
 /// A receiver that wants nothing more.
 const GONE: u16 = 410;
 
 /// Runs until `stop`.
-pub(super) async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
-    courier::run(Revisions { store, clock, client: Client::new() }, stop).await;
+pub(super) async fn run(store: Store, clock: SharedClock, reach: Reach, stop: CancellationToken) {
+    courier::run(Revisions { store, clock, client: Client::new(reach) }, stop).await;
 }
 
 #[derive(Clone)]

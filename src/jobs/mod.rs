@@ -20,6 +20,7 @@ use crate::mqtt::Publisher;
 use crate::store::retention::{self, Retention};
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
 use crate::store::{linkage as feed, linkage_hooks as hooks};
+use crate::webhook::Reach;
 
 /// How far the online spans may be off after a crash.
 const ALIVE_EVERY: Duration = Duration::from_secs(30);
@@ -36,12 +37,14 @@ pub struct Jobs {
     /// What projectors show of themselves.
     pub evening: EveningMessage,
     pub retention: Retention,
+    /// Where webhooks may lead.
+    pub webhooks: Reach,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention } = self;
+        let Self { store, publisher, clock, evening, retention, webhooks } = self;
         let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
         tokio::join!(
             configuring,
@@ -49,9 +52,9 @@ impl Jobs {
             dispatch::ANSWERS.run(store.clone(), stop.clone()),
             alarms::SAID.run(store.clone(), stop.clone()),
             alarms::look(store.clone(), publisher, clock.clone(), stop.clone()),
-            notices::run(store.clone(), clock.clone(), stop.clone()),
+            notices::run(store.clone(), clock.clone(), webhooks, stop.clone()),
             linkage::run(store.clone(), clock.clone(), stop.clone()),
-            linkage_hooks::run(store.clone(), clock.clone(), stop.clone()),
+            linkage_hooks::run(store.clone(), clock.clone(), webhooks, stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| states::alive(session.connection, now))

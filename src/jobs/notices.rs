@@ -13,11 +13,11 @@ use crate::domain::registry::Registry;
 use crate::store::alarm_hooks::{self, Asked, Hook};
 use crate::store::alarm_notices::{self, Notice};
 use crate::store::{Store, StoreError};
-use crate::webhook::{Answer, Client, signature};
+use crate::webhook::{Answer, Client, Reach, signature};
 
 /// Runs until `stop`.
-pub(super) async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
-    courier::run(Notices { store, clock, client: Client::new() }, stop).await;
+pub(super) async fn run(store: Store, clock: SharedClock, reach: Reach, stop: CancellationToken) {
+    courier::run(Notices { store, clock, client: Client::new(reach) }, stop).await;
 }
 
 #[derive(Clone)]

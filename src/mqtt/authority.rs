@@ -5,6 +5,7 @@ use fenlei_wire::vocabulary::Channel;
 
 use crate::credentials;
 use crate::domain::registry::Registry;
+use crate::entrance::tls::ClientCertificates;
 
 /// Why a login is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,15 @@ pub fn login(registry: &Registry, client_id: &str, user: Option<&str>, secret: O
         return Err(Refused::Credentials);
     }
     if client_id == device.id { Ok(()) } else { Err(Refused::ClientId) }
+}
+
+/// Whether the certificate that a device showed, which names these, is its own; some need to show none.
+pub fn is_named(asked: ClientCertificates, shown: Option<&[String]>, device: &str) -> bool {
+    match (asked, shown) {
+        (ClientCertificates::Off, _) | (ClientCertificates::Optional, None) => true,
+        (ClientCertificates::Required, None) => false,
+        (_, Some(names)) => names.iter().any(|name| name == device),
+    }
 }
 
 /// Whether a device may publish to a topic, by a publish or by its will.
@@ -82,6 +92,21 @@ mod tests {
         assert_eq!(login("bin-1", Some("bin-1"), "wrong"), Err(Refused::Credentials));
         assert_eq!(login("bin-2", Some("bin-2"), &secret), Err(Refused::Credentials));
         assert_eq!(login("bin-1", None, &secret), Err(Refused::Credentials));
+    }
+
+    #[test]
+    fn a_certificate_is_of_the_device_that_it_names() {
+        use ClientCertificates::{Off, Optional, Required};
+        let named = |asked, names: Option<&[&str]>| {
+            let names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+            is_named(asked, names.as_deref(), "bin-1")
+        };
+        for asked in [Off, Optional, Required] {
+            assert!(named(asked, Some(&["Fenlei", "bin-1"])), "{asked:?}");
+            assert_eq!(named(asked, Some(&["bin-2"])), asked == Off, "{asked:?}");
+            assert_eq!(named(asked, Some(&[])), asked == Off, "{asked:?}");
+            assert_eq!(named(asked, None), asked != Required, "{asked:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@
 pub mod authority;
 pub mod embedded;
 pub mod external;
+pub mod rates;
 pub mod receipts;
+pub mod relay;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -19,7 +19,7 @@ use crate::domain::alarms::Severity;
 use crate::domain::notices::{Format, Quiet};
 use crate::store::alarm_hooks::{self, Asked, Hook};
 use crate::store::{StoreError, audit};
-use crate::webhook::signature;
+use crate::webhook::{Reach, signature};
 
 const MAX_SECRET: usize = 200;
 
@@ -50,9 +50,9 @@ pub(super) struct NewHook {
 }
 
 impl NewHook {
-    fn read(self, access: &Access) -> Result<Asked, Problem> {
+    fn read(self, access: &Access, reach: Reach) -> Result<Asked, Problem> {
         let invalid = |detail: &str| Err(Problem::bad_request(detail));
-        let url = hook_url::read(&self.url)?;
+        let url = hook_url::read(&self.url, reach)?;
         match (self.format, &self.secret) {
             (_, None) => {}
             (Format::Generic, Some(secret)) if signature::standard_key(secret).is_some() => {}
@@ -161,7 +161,7 @@ pub(super) async fn post_alarm_webhook(
     Json(body): Json<NewHook>,
 ) -> Result<impl IntoResponse, Problem> {
     access.may_see(OPERATORS)?;
-    let (asked, now) = (body.read(&access)?, app.clock.now().timestamp_millis());
+    let (asked, now) = (body.read(&access, app.webhooks)?, app.clock.now().timestamp_millis());
     let added = app.store.write(move |session| {
         let id = alarm_hooks::add(session.connection, access.bound_to(), &asked, now)?;
         audit::note(session.connection, now, &access.caller.who, "alarm_webhook.create", &id)?;

@@ -10,8 +10,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+use super::session::is_https;
 
-/// How long an answer may take to begin. `/stream` begins at once and then goes on.
+/// For a year a browser that came by HTTPS comes by nothing else.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+/// How long an answer may take to begin, its request's body included. `/stream` begins at once and then goes on.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn unknown_path() -> Problem {
@@ -65,6 +68,7 @@ pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
 
 /// Turns what the framework refuses by itself into a problem, and tells browsers to take types at their word.
 pub(super) async fn tidy(request: Request, next: Next) -> Response {
+    let https = is_https(request.headers());
     let mut response = next.run(request).await;
     let status = response.status();
     let kind = response.headers().get(header::CONTENT_TYPE);
@@ -74,5 +78,8 @@ pub(super) async fn tidy(request: Request, next: Next) -> Response {
         response = Problem::new(status, detail).into_response();
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if https {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
+    }
     response
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ use governor::{Quota, RateLimiter};
 use super::App;
 use super::access::Credential;
 use super::problem::Problem;
+use crate::entrance::slots::Full;
+use crate::entrance::{Attempts, Place, Slots, network, refused};
 
 /// What the limits hold for.
 const LIMITED: &str = "/api/v1";
@@ -31,8 +33,33 @@ const MAX_CALLERS: usize = 65_536;
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
+/// How much everybody may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    /// Requests to the API of each caller; twice as many at once.
+    pub requests_per_second: NonZeroU32,
+    /// Streams that are followed at once, in all and by each caller.
+    pub streams: u32,
+    pub streams_per_caller: u32,
+    /// Wrong passwords from one address in a quarter of an hour.
+    pub sign_in_failures_per_address: u32,
+}
+
+impl Quotas {
+    /// Where nobody is to be refused.
+    pub const UNLIMITED: Self = Self {
+        requests_per_second: match NonZeroU32::new(1_000_000) {
+            Some(many) => many,
+            None => NonZeroU32::MAX,
+        },
+        streams: u32::MAX,
+        streams_per_caller: u32::MAX,
+        sign_in_failures_per_address: u32::MAX,
+    };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Caller {
+pub(super) enum Caller {
     /// The keyed hash of a credential that was accepted.
     Accepted(u64),
     Address(IpAddr),
@@ -55,23 +82,49 @@ pub struct Limits<C: Clock = MonotonicClock> {
     burst: NonZeroU32,
     limiter: RateLimiter<Caller, HashMapStateStore<Caller>, C, StateInformationMiddleware>,
     accepted: Mutex<HashSet<u64>>,
+    streams: Slots<Caller>,
+    pub(super) sign_ins: Attempts,
     /// By which credentials are named here: nobody can make up one that has the name of another.
     hasher: RandomState,
 }
 
 impl Limits {
-    /// Every caller may ask `per_second` times a second, and twice as often at once.
-    pub fn new(per_second: NonZeroU32) -> Self {
-        Self::with_clock(per_second, MonotonicClock)
+    pub fn new(quotas: Quotas) -> Self {
+        Self::with_clock(quotas, MonotonicClock)
     }
 }
 
 impl<C: Clock> Limits<C> {
-    fn with_clock(per_second: NonZeroU32, clock: C) -> Self {
+    fn with_clock(quotas: Quotas, clock: C) -> Self {
+        let per_second = quotas.requests_per_second;
         let burst = per_second.saturating_add(per_second.get());
         let quota = Quota::per_second(per_second).allow_burst(burst);
         let limiter = RateLimiter::hashmap_with_clock(quota, clock).with_middleware();
-        Self { per_second, burst, limiter, accepted: Mutex::default(), hasher: RandomState::new() }
+        Self {
+            per_second,
+            burst,
+            limiter,
+            accepted: Mutex::default(),
+            streams: Slots::new(quotas.streams, quotas.streams_per_caller),
+            // A name is locked by the store, which also remembers over a restart.
+            sign_ins: Attempts::new(u32::MAX, quotas.sign_in_failures_per_address),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// A place to follow a stream, for whoever was accepted with this.
+    pub(super) fn stream(&self, credential: &Credential) -> Result<Place<Caller>, Problem> {
+        self.streams.take(Caller::Accepted(self.name(credential))).map_err(|full| match full {
+            Full::Each => {
+                refused("stream", "per_caller");
+                let what = "this token or session follows as many streams as it may: end one, or share it";
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, what)
+            }
+            Full::All => {
+                refused("stream", "all");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many streams are followed: try again later")
+            }
+        })
     }
 
     /// From now on the credential stands for itself.
@@ -136,14 +189,6 @@ impl<C: Clock> Limits<C> {
     }
 }
 
-/// A site of IPv6 has more addresses than anybody could remember: all of a /64 are one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// Answers 429 to who asks too much of the API, and tells everybody what is left.
 pub(super) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with(LIMITED) {
@@ -155,6 +200,7 @@ pub(super) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
     let mut response = match standing.wait {
         None => next.run(request).await,
         Some(wait) => {
+            refused("api", "requests");
             let mut refused =
                 Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests: wait as long as `Retry-After` says")
                     .into_response();
@@ -175,7 +221,8 @@ mod tests {
 
     fn limits(per_second: u32) -> (Limits<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
-        (Limits::with_clock(NonZeroU32::new(per_second).unwrap(), clock.clone()), clock)
+        let quotas = Quotas { requests_per_second: NonZeroU32::new(per_second).unwrap(), ..Quotas::UNLIMITED };
+        (Limits::with_clock(quotas, clock.clone()), clock)
     }
 
     fn address(last: u8) -> Option<IpAddr> {
@@ -208,14 +255,6 @@ mod tests {
         assert_eq!(limits.caller(Some(&token("good")), address(1)), limits.caller(Some(&token("good")), address(2)));
         limits.reject(&token("good"));
         assert_eq!(limits.caller(Some(&token("good")), address(1)), limits.caller(None, address(1)));
-    }
-
-    #[test]
-    fn a_network_of_ipv6_is_one_caller() {
-        let network = |text: &str| network(text.parse().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_eq!(network("::ffff:10.0.0.1"), IpAddr::from([10, 0, 0, 1]));
     }
 
     #[test]

@@ -174,7 +174,8 @@ pub(super) async fn post_linkage_webhook(
     Json(body): Json<NewHook>,
 ) -> Result<impl IntoResponse, Problem> {
     access.may_see(LINKAGE)?;
-    let (url, secret, now) = (hook_url::read(&body.url)?, new_secret()?, app.clock.now().timestamp_millis());
+    let url = hook_url::read(&body.url, app.webhooks)?;
+    let (secret, now) = (new_secret()?, app.clock.now().timestamp_millis());
     let added = app.store.write(move |session| {
         let position = match position_until(session, body.cursor.as_deref())? {
             Some(position) => position,

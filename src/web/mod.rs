@@ -42,6 +42,7 @@ mod projects;
 mod quarantine;
 mod resource;
 mod schedules;
+mod serving;
 mod session;
 mod sites;
 mod stream;
@@ -50,24 +51,19 @@ mod what_if;
 mod words;
 
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use axum::{Extension, Router, middleware};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-pub use limits::Limits;
+pub use limits::{Limits, Quotas};
 pub use problem::Problem;
+pub use serving::{farewell, serve};
 
 use crate::clock::SharedClock;
 use crate::domain::card::CardKey;
@@ -75,6 +71,7 @@ use crate::domain::inbound::Sender;
 use crate::store::Store;
 use crate::store::retention::Retention;
 use crate::telemetry;
+use crate::webhook::Reach;
 
 /// What the API works with.
 pub struct App {
@@ -85,6 +82,8 @@ pub struct App {
     pub limits: Limits,
     /// How long is kept what concerns single households.
     pub retention: Retention,
+    /// Where webhooks may lead.
+    pub webhooks: Reach,
     /// Whether MQTT accepts devices.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Called when a device's secret no longer holds. `true`: nor does what the broker retains of it, because its
@@ -100,6 +99,8 @@ pub struct BrokerAddress {
     /// Absent: the host on which these pages are.
     pub host: Option<String>,
     pub port: u16,
+    /// Whether they are to connect by TLS.
+    pub tls: bool,
 }
 
 impl fmt::Debug for App {
@@ -112,8 +113,6 @@ impl fmt::Debug for App {
 const MAX_BODY: usize = 1024 * 1024;
 /// The most bytes of an import.
 const MAX_IMPORT: usize = 8 * 1024 * 1024;
-/// How long requests under way may take to finish once the backend shuts down.
-const DRAIN: Duration = Duration::from_secs(10);
 
 fn api() -> OpenApiRouter<Arc<App>> {
     let households = routes!(households::list_households, households::import_households);
@@ -202,46 +201,22 @@ fn guarded(router: Router) -> Router {
         .layer(middleware::from_fn(layers::count))
 }
 
-/// Serves until `shutdown`, and then until the requests under way are answered or [`DRAIN`] is over.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
-    // A stream's events are small: they must not wait for company.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    let drained = {
-        let shutdown = shutdown.clone();
-        async move {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        }
-    };
-    // Streams would never end by themselves: they listen for this.
-    let router = router.layer(Extension(shutdown.clone()));
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned());
-    tokio::select! {
-        served = served.into_future() => served,
-        () = drained => {
-            tracing::warn!("requests that were still under way are cut off");
-            Ok(())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+    use crate::entrance::Slots;
 
     #[tokio::test]
     async fn a_panic_is_a_problem_and_not_the_end() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (loopback, patience) = ("127.0.0.1:0".parse().unwrap(), std::time::Duration::from_secs(30));
+        let listener = crate::entrance::Listener::bind("http", loopback, Slots::new(9, 9), patience).await.unwrap();
+        let url = format!("http://{}", listener.address().unwrap());
         let broken: Router = Router::new()
             .route("/", get(|| async { panic!("secret-value") as &'static str }))
             .route("/well", get(|| async { "well" }));
-        tokio::spawn(serve(listener, guarded(broken), CancellationToken::new()));
+        tokio::spawn(serve(vec![listener], patience, guarded(broken), CancellationToken::new()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let broken = client.get(&url).send().await.unwrap();
         assert_eq!(broken.status(), 500);

@@ -12,6 +12,8 @@ use super::problem::Problem;
 use crate::store::sessions::LASTS_MS;
 
 const COOKIE: &str = "fenlei_session";
+/// In which a proxy, or our own listener with TLS, says how the browser came.
+pub(super) const SCHEME: &str = "x-forwarded-proto";
 /// In which a script sends the token.
 pub(super) const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -79,10 +81,14 @@ pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
 }
 
-/// A cookie for all pages and no other site. Behind a proxy that speaks HTTPS it is never sent over anything else.
+/// Whether the browser came by HTTPS.
+pub(super) fn is_https(headers: &HeaderMap) -> bool {
+    headers.get(SCHEME).is_some_and(|scheme| scheme == "https")
+}
+
+/// A cookie for all pages and no other site. Set over HTTPS it is never sent over anything else.
 pub(super) fn set(cookie: cookie::CookieBuilder<'_>, headers: &HeaderMap) -> HeaderValue {
-    let https = headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
-    let cookie = cookie.path("/").same_site(SameSite::Lax).secure(https).build();
+    let cookie = cookie.path("/").same_site(SameSite::Lax).secure(is_https(headers)).build();
     HeaderValue::from_str(&cookie.to_string()).unwrap_or(HeaderValue::from_static(""))
 }
 

@@ -39,6 +39,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     authenticate(&app, credential.clone()).await?.may_see(READERS)?;
+    let place = app.limits.stream(&credential)?;
     let mut committed = app.store.committed();
     let now = *committed.borrow_and_update();
     let after = match headers.get("last-event-id") {
@@ -49,7 +50,7 @@ pub(super) async fn stream(
         }
     };
     let follow = async_stream::stream! {
-        let mut after = after;
+        let (mut after, _until_it_ends) = (after, place);
         yield Ok(Event::default().comment("following").retry(RETRY));
         loop {
             let through = *committed.borrow_and_update();

@@ -1,9 +1,9 @@
-//! Posting to other people's servers: bounded in time and in what is read back, never redirected, never by a proxy, and
-//! without a word about the URL in what it says, because a URL may be a secret.
+//! Posting to other people's servers: bounded in time and in what is read back, to public addresses only unless the settings
+//! say otherwise, never redirected, never by a proxy, and without a word about the URL in what it says, because a URL may be a secret.
 
+mod reach;
 pub mod signature;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -13,8 +13,10 @@ use hyper::{Method, Request, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+pub use reach::Reach;
+use reach::{Private, Resolver};
+
+use crate::trust;
 
 /// How long a connection may take,
 const CONNECT: Duration = Duration::from_secs(5);
@@ -40,6 +42,8 @@ pub struct Answer {
 pub enum NoAnswer {
     #[error("no http or https URL")]
     BadUrl,
+    #[error("a private address: the settings of Fenlei allow public ones only")]
+    Private,
     #[error("no connection")]
     Unreachable,
     #[error("no answer within {} s", TOTAL.as_secs())]
@@ -50,27 +54,24 @@ pub enum NoAnswer {
 
 /// Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
-
-impl Default for Client {
-    fn default() -> Self {
-        Self::new()
-    }
+pub struct Client {
+    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    reach: Reach,
 }
 
 impl Client {
     /// Trusts the certificates that the system trusts.
-    pub fn new() -> Self {
-        let mut tcp = HttpConnector::new();
+    pub fn new(reach: Reach) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(reach));
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.set_nodelay(true);
         // It is asked for https URLs as well.
         tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls()).https_or_http().enable_http1();
+        let connector = HttpsConnectorBuilder::new().with_tls_config(trust::system()).https_or_http().enable_http1();
         let mut client = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
         client.pool_idle_timeout(IDLE).pool_max_idle_per_host(MAX_IDLE);
         client.pool_timer(hyper_util::rt::TokioTimer::new());
-        Self(client.build(connector.wrap_connector(tcp)))
+        Self { http: client.build(connector.wrap_connector(tcp)), reach }
     }
 
     /// Posts JSON.
@@ -81,6 +82,11 @@ impl Client {
         body: Vec<u8>,
     ) -> Result<Answer, NoAnswer> {
         let uri: Uri = url.parse().map_err(|_| NoAnswer::BadUrl)?;
+        // An address that stands there itself is looked up nowhere.
+        let host = uri.host().map(|host| host.trim_start_matches('[').trim_end_matches(']').parse());
+        if matches!(host, Some(Ok(address)) if !self.reach.allows(address)) {
+            return Err(NoAnswer::Private);
+        }
         let request = Request::builder()
             .method(Method::POST)
             .uri(uri)
@@ -92,27 +98,15 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
-        let response = self.0.request(request).await.map_err(|_| NoAnswer::Unreachable)?;
+        let response = self
+            .http
+            .request(request)
+            .await
+            .map_err(|error| if Private::caused(&error) { NoAnswer::Private } else { NoAnswer::Unreachable })?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|_| NoAnswer::Unreadable)?.to_bytes().to_vec();
         Ok(Answer { status, retry_after, body })
-    }
-}
-
-fn tls() -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (trusted, _) = roots.add_parsable_certificates(found.certs);
-    if trusted == 0 {
-        tracing::warn!("the system has no trusted certificates: no https webhook can be reached");
-    }
-    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(rustls::DEFAULT_VERSIONS);
-    match versions {
-        Ok(versions) => versions.with_root_certificates(roots).with_no_client_auth(),
-        // ring knows both versions of TLS: this is never so.
-        Err(_) => ClientConfig::builder().with_root_certificates(roots).with_no_client_auth(),
     }
 }

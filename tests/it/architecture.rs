@@ -13,20 +13,34 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("draft", &[]),
     ("passwords", &[]),
     ("telemetry", &[]),
-    ("webhook", &[]),
+    ("entrance", &[]),
+    ("trust", &[]),
+    ("webhook", &["trust"]),
     ("sheets", &[]),
     ("rows", &["domain", "sheets"]),
     ("store", &["domain", "clock"]),
-    ("mqtt", &["domain", "store", "clock", "credentials"]),
+    ("mqtt", &["domain", "store", "clock", "credentials", "entrance"]),
     ("ingest", &["domain", "store", "mqtt", "clock"]),
     (
         "web",
-        &["domain", "store", "mqtt", "clock", "credentials", "passwords", "rows", "sheets", "telemetry", "webhook"],
+        &[
+            "domain",
+            "store",
+            "mqtt",
+            "clock",
+            "credentials",
+            "entrance",
+            "passwords",
+            "rows",
+            "sheets",
+            "telemetry",
+            "webhook",
+        ],
     ),
     ("jobs", &["domain", "store", "mqtt", "clock", "webhook"]),
     ("card_key", &["domain", "draft", "store"]),
     // It reads a file into the options of the parts; the parts know their options, and no file.
-    ("config", &["domain", "store", "mqtt", "ingest", "web", "jobs"]),
+    ("config", &["domain", "store", "entrance", "mqtt", "ingest", "web", "webhook", "jobs"]),
 ];
 
 /// They put the parts together and may import all of them; nobody above may import these.

@@ -124,7 +124,7 @@ fn check_config_names_every_mistake_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let bad = "\
         [http]\nlisten = \"localhost\"\nlistn = 1\n\n[influx]\nurl = \"http://u:hunter2@h\"\n\n\
-        [mqtt]\nurl = \"mqtts://u:hunter2@h\"\nclient_id = \"a b\"\nlisten = oops\n\n\
+        [mqtt]\nurl = \"https://u:hunter2@h\"\nclient_id = \"a b\"\nlisten = oops\n\n\
         [store]\nreaders = 99\ncache_mib = \"64\"\nurl = \"postgres://u:hunter2@h/d?sslmode=require\"\n\n[log]\nfilter = 3\n";
     std::fs::write(folder.path().join("bad.toml"), bad).unwrap();
     let environment = [
@@ -138,17 +138,17 @@ fn check_config_names_every_mistake_at_once() {
     assert_eq!(text(&output.stdout), "");
     insta::assert_snapshot!(text(&output.stderr), @r#"
     bad.toml:2: `http.listen` must be an IP address and a port, such as "127.0.0.1:8080" or "[::]:8080"
-    bad.toml:3: `http.listn` is not a known key; [http] has: listen, requests_per_second
-    bad.toml:6: `influx.url` is not a known key; the sections are: http, log, mqtt, privacy, projector, quarantine, retention, store
-    bad.toml:9: `mqtt.url` must be mqtt://user:password@host:port, special characters of the password percent-encoded (# as %23); this build knows the scheme mqtt only
+    bad.toml:3: `http.listn` is not a known key; [http] has: certificate, connections, connections_per_address, head_seconds, key, listen, requests_per_second, sign_in_failures_per_address, streams, streams_per_caller, tls_listen
+    bad.toml:6: `influx.url` is not a known key; the sections are: http, log, mqtt, privacy, projector, quarantine, retention, store, webhooks
+    bad.toml:9: `mqtt.url` must be mqtt://user:password@host:port, or mqtts:// with TLS, special characters of the password percent-encoded (# as %23)
     bad.toml:10: `mqtt.client_id` must be a text of 1 to 64 of A-Z a-z 0-9 _ -
     bad.toml:11: is not TOML here: string values must be quoted, expected literal string
     bad.toml:14: `store.readers` must be a whole number from 1 to 64
     bad.toml:15: `store.cache_mib` must be a whole number from 1 to 65536
     bad.toml:16: `store.url` must be postgres://user:password@host:port/database, several hosts as host1:port1,host2:port2, special characters of the password percent-encoded (# as %23), without `sslmode`, or with sslmode=disable: this build speaks to PostgreSQL without TLS only; over an open network put a tunnel between
     bad.toml:19: `log.filter` must be error, warn, info, debug or trace, or such levels by part, as in "info,fenlei::ingest=debug"
-    environment variable FENLEI__HTTP: `http` is a section, not a key; [http] has: listen, requests_per_second
-    environment variable FENLEI__MQTT__URL: `mqtt.url` must be mqtt://user:password@host:port, special characters of the password percent-encoded (# as %23)
+    environment variable FENLEI__HTTP: `http` is a section, not a key; [http] has: certificate, connections, connections_per_address, head_seconds, key, listen, requests_per_second, sign_in_failures_per_address, streams, streams_per_caller, tls_listen
+    environment variable FENLEI__MQTT__URL: `mqtt.url` must be mqtt://user:password@host:port, or mqtts:// with TLS, special characters of the password percent-encoded (# as %23)
     environment variable FENLEI__PRIVACY__CARD_KEY_FILE: `privacy.card_key_file` must be the path of a file
     environment variable FENLEI__QUARANTINE__MAX_PER_DEVICE: `quarantine.max_per_device` must be a whole number from 1 to 1000000
     "#);

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use fenlei::config::{BrokerUrl, Config, DEFAULT};
+use fenlei::webhook::Reach;
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
@@ -27,6 +28,7 @@ fn the_defaults_are_complete() {
     assert_eq!((config.store.cache_mib, config.store.readers), (64, 4));
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
+    assert_eq!((config.webhooks, config.http.sealed.is_some()), (Reach::Public, false));
     assert_eq!(config.log.filter, "info,mqtt5=warn");
 }
 
@@ -50,9 +52,14 @@ fn every_key_of_the_defaults_has_a_comment_above_it() {
     }
     // The optional keys, which stand there as comments, are keys too.
     let all = "\
-        http.listen http.requests_per_second log.filter mqtt.client_id mqtt.listen mqtt.url privacy.card_key_file \
-        projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
-        retention.audit_days retention.departed_days retention.visits_days store.cache_mib store.readers store.url";
+        http.certificate http.connections http.connections_per_address http.head_seconds http.key http.listen \
+        http.requests_per_second http.sign_in_failures_per_address http.streams http.streams_per_caller \
+        http.tls_listen log.filter mqtt.bytes_per_second mqtt.ca mqtt.certificate mqtt.client_ca \
+        mqtt.client_certificates mqtt.client_id mqtt.connect_seconds mqtt.connections mqtt.connections_per_address \
+        mqtt.failures_per_address mqtt.failures_per_device mqtt.key mqtt.listen mqtt.publishes_per_second \
+        mqtt.subscriptions mqtt.tls_listen mqtt.url privacy.card_key_file projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
+        retention.audit_days retention.departed_days retention.visits_days store.cache_mib store.readers store.url \
+        webhooks.private_addresses";
     assert_eq!(keys.iter().map(String::as_str).collect::<Vec<_>>().join(" "), all);
 }
 
@@ -92,13 +99,42 @@ fn a_mistake_is_named_even_where_a_later_layer_replaces_it() {
 }
 
 #[test]
+fn what_goes_together_is_given_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "\
+        [http]\ntls_listen = \"127.0.0.1:8443\"\n\n\
+        [mqtt]\nkey = \"key.pem\"\ncertificate = \"cert.pem\"\nclient_certificates = \"required\"\nca = \"ca.pem\"\n";
+    let path = file(&folder, text);
+    let mistakes = Config::from_layers(Some(&path), []).unwrap_err().to_string();
+    insta::assert_snapshot!(mistakes.replace(&path.display().to_string(), "fenlei.toml"), @r"
+    fenlei.toml:2: `http.tls_listen` needs `http.certificate` and `http.key` beside it
+    fenlei.toml:6: `mqtt.certificate` needs `mqtt.tls_listen` beside it
+    fenlei.toml:7: `mqtt.client_certificates` needs `mqtt.client_ca` beside it
+    fenlei.toml:7: `mqtt.client_certificates` needs `mqtt.tls_listen` beside it
+    fenlei.toml:8: `mqtt.ca` needs a `mqtt.url` of the scheme mqtts
+    ");
+    // Nothing of it is missing where another layer has it.
+    let variables = environment(&[
+        ("FENLEI__HTTP__CERTIFICATE", "cert.pem"),
+        ("FENLEI__HTTP__KEY", "key.pem"),
+        ("FENLEI__MQTT__TLS_LISTEN", "127.0.0.1:8883"),
+        ("FENLEI__MQTT__CLIENT_CA", "devices.pem"),
+        ("FENLEI__MQTT__URL", "mqtts://fenlei@broker.example"),
+        ("FENLEI__WEBHOOKS__PRIVATE_ADDRESSES", "true"),
+    ]);
+    let config = Config::from_layers(Some(&path), variables).unwrap();
+    assert!(config.http.sealed.is_some() && config.mqtt.sealed.is_some());
+    assert_eq!((config.mqtt.url.unwrap().port, config.webhooks), (8883, Reach::Anywhere));
+}
+
+#[test]
 fn a_secret_is_in_no_message_and_no_debug_print() {
     let folder = tempfile::tempdir().unwrap();
     let variables = environment(&[("FENLEI__MQTT__URL", "mqtt://fenlei:hunter2@h")]);
     let config = Config::from_layers(None, variables).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
     for text in [
-        "[mqtt]\nurl = \"mqtts://fenlei:hunter2@h\"",
+        "[mqtt]\nurl = \"https://fenlei:hunter2@h\"",
         "[mqtt]\nurl = [\"mqtt://fenlei:hunter2@h\"]",
         "[mqtt]\nurl = mqtt://fenlei:hunter2@h",
         "[mqtt]\nurl = \"mqtt://fenlei:hunter2@h",

@@ -11,6 +11,7 @@ mod config;
 mod crash;
 mod credentials;
 mod demo;
+mod entrance;
 mod intake;
 mod lids;
 mod linkage;

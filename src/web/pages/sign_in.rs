@@ -1,10 +1,11 @@
 //! `/sign-in`, `/sign-out`, `/language/{lang}`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::html;
@@ -13,6 +14,8 @@ use tokio::sync::Semaphore;
 
 use super::form::Sent;
 use super::frame::{outside, see_other};
+use crate::domain::account::LOCKED_MS;
+use crate::entrance::refused;
 use crate::passwords;
 use crate::store::{accounts, audit, sessions};
 use crate::web::App;
@@ -64,6 +67,12 @@ fn page(lang: Language, status: StatusCode, next: Option<&str>, error: Option<&s
     outside(lang, status, lang.t("登录 Fenlei 垃圾分类", "Sign in to Fenlei"), &here, &main)
 }
 
+fn too_many(lang: Language, next: Option<&str>, wait: Duration) -> Response {
+    let words = lang.t("尝试次数过多,请 15 分钟后再试。", "Too many attempts: try again in 15 minutes.");
+    let retry = [(header::RETRY_AFTER, wait.as_secs().max(1).to_string())];
+    (retry, page(lang, StatusCode::TOO_MANY_REQUESTS, next, Some(words))).into_response()
+}
+
 /// For a query.
 pub(super) fn escaped(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
@@ -85,12 +94,18 @@ pub(super) struct SignIn {
 pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
     Extension(turns): Extension<Arc<Turns>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
     lang: Language,
     headers: HeaderMap,
     axum::Form(SignIn { name, password, next }): axum::Form<SignIn>,
 ) -> Result<Response, Problem> {
     check_origin(&headers)?;
     let name = name.trim().to_owned();
+    let attempts = &app.limits.sign_ins;
+    if let Some(wait) = attempts.wait(peer.ip(), &name, Instant::now()) {
+        refused("sign_in", "attempts_per_address");
+        return Ok(too_many(lang, next.as_deref(), wait));
+    }
     let busy = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many people sign in at once: try again");
     let _turn = tokio::time::timeout(PATIENCE, turns.0.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let (now, key) = (app.clock.now().timestamp_millis(), app.card_key.hash(&name).0);
@@ -101,18 +116,20 @@ pub(super) async fn sign_in(
         .await?;
     if failures.lock(now) {
         metrics::counter!("fenlei_sign_ins_total", "result" => "locked").increment(1);
-        let words = lang.t("尝试次数过多,请 15 分钟后再试。", "Too many attempts: try again in 15 minutes.");
-        return Ok(page(lang, StatusCode::TOO_MANY_REQUESTS, next.as_deref(), Some(words)));
+        refused("sign_in", "attempts_per_account");
+        return Ok(too_many(lang, next.as_deref(), Duration::from_millis(LOCKED_MS.unsigned_abs())));
     }
     let (account, stored) = found.unzip();
     let checked = tokio::task::spawn_blocking(move || passwords::verify(stored.as_deref(), &password));
     let right = checked.await.unwrap_or(false);
     let Some(account) = account.filter(|_| right) else {
+        attempts.failed(peer.ip(), &name, Instant::now());
         app.store.write(move |session| accounts::failed(session.connection, &key, now)).await?;
         metrics::counter!("fenlei_sign_ins_total", "result" => "refused").increment(1);
         let words = lang.t("用户名或密码不正确。", "The name or the password is wrong.");
         return Ok(page(lang, StatusCode::UNAUTHORIZED, next.as_deref(), Some(words)));
     };
+    attempts.succeeded(peer.ip(), &name);
     let begun = app.store.write(move |session| {
         accounts::succeeded(session.connection, &key)?;
         audit::note(session.connection, now, &format!("account:{name}"), "account.sign_in", "")?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::IntoResponse;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -47,11 +47,13 @@ impl Posted {
 pub(crate) struct Reply {
     pub status: u16,
     pub retry_after: Option<&'static str>,
+    pub location: Option<&'static str>,
     pub body: &'static str,
 }
 
-pub(crate) const OK: Reply = Reply { status: 200, retry_after: None, body: r#"{"errcode":0,"errmsg":"ok"}"# };
-pub(crate) const BROKEN: Reply = Reply { status: 503, retry_after: None, body: "" };
+pub(crate) const OK: Reply =
+    Reply { status: 200, retry_after: None, location: None, body: r#"{"errcode":0,"errmsg":"ok"}"# };
+pub(crate) const BROKEN: Reply = Reply { status: 503, retry_after: None, location: None, body: "" };
 
 struct Shared {
     posted: Mutex<Vec<Posted>>,
@@ -121,6 +123,11 @@ async fn take(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, b
     let (path, body) = (uri.to_string(), String::from_utf8(body.to_vec()).unwrap());
     let reply = (shared.reply.lock().unwrap())();
     shared.posted.lock().unwrap().push(Posted { path, headers, body, status: reply.status });
-    let headers = reply.retry_after.map(|value| [("retry-after", value)]);
-    (StatusCode::from_u16(reply.status).unwrap(), headers.unwrap_or([("x-none", "")]), reply.body)
+    let mut response = (StatusCode::from_u16(reply.status).unwrap(), reply.body).into_response();
+    for (name, value) in [("retry-after", reply.retry_after), ("location", reply.location)] {
+        response
+            .headers_mut()
+            .extend(value.map(|value| (HeaderName::from_static(name), HeaderValue::from_static(value))));
+    }
+    response
 }

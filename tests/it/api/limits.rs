@@ -1,9 +1,14 @@
 //! Too much is answered by 429, and every answer says what is left.
 
+use fenlei::web::Quotas;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 
 use crate::support::api::{Api, send};
+
+fn asking(per_second: u32) -> Quotas {
+    Quotas { requests_per_second: per_second.try_into().unwrap(), ..Quotas::UNLIMITED }
+}
 
 /// What is left by the `RateLimit` of an answer.
 fn left(headers: &HeaderMap) -> u32 {
@@ -14,7 +19,7 @@ fn left(headers: &HeaderMap) -> u32 {
 
 #[tokio::test]
 async fn who_asks_too_much_is_told_when_to_come_back() {
-    let api = Api::limited(1).await;
+    let api = Api::limited(asking(1)).await;
     let refused = loop {
         let answer = api.request(Method::GET, "organizations").send().await.unwrap();
         assert_eq!(answer.headers()["ratelimit-policy"], "\"default\";q=2;w=2");
@@ -35,7 +40,7 @@ async fn who_asks_too_much_is_told_when_to_come_back() {
 
 #[tokio::test]
 async fn every_token_has_its_own_and_whoever_has_none_shares() {
-    let api = Api::limited(1000).await;
+    let api = Api::limited(asking(1000)).await;
     let other = api.token(None, &[fenlei::domain::registry::Role::Admin]).await;
     let ask = async |token: &str| {
         let request = api.client.get(format!("{}/api/v1/organizations", api.base)).bearer_auth(token);

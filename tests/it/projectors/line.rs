@@ -7,6 +7,7 @@ use fenlei::domain::device_config::EveningMessage;
 use fenlei::jobs::Jobs;
 use fenlei::mqtt::{Message, Publisher};
 use fenlei::store::retention::Retention;
+use fenlei::webhook::Reach;
 use fenlei_wire::schedule::Minute;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -32,7 +33,14 @@ impl Line {
         let clock: SharedClock = api.clock.clone();
         let evening = EveningMessage { text: "垃圾分类".into(), start: Minute::new(1110).unwrap(), seconds: 7200 };
         let publisher = Publisher::External(queue, connected);
-        let jobs = Jobs { store: api.store.clone(), publisher, clock, evening, retention: Retention::default() };
+        let jobs = Jobs {
+            store: api.store.clone(),
+            publisher,
+            clock,
+            evening,
+            retention: Retention::default(),
+            webhooks: Reach::Anywhere,
+        };
         let stop = CancellationToken::new();
         Self { published, connection, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }

@@ -3,49 +3,24 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 use fenlei::simulate::fleet::Credential;
 use fenlei_wire::vocabulary::DeviceKind;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::json;
 
 use super::impostor;
 use super::node::{Node, sealed_image};
 use super::site::Site;
 use crate::mosquitto::Broker;
+use crate::support::authority::{Authority, Pair};
 
 const NAME: &str = "broker.fenlei.example";
-/// Of the broker's certificate.
-const EXPIRES: i32 = 2035;
+/// After [`crate::support::authority::EXPIRES`].
 const EXPIRED: &str = "2036-01-01T00:00:00";
 /// A clock that was never set.
 const UNSET: &str = "1999-01-01T00:00:00";
 const UNPROVEN: &str = "line: the broker does not prove who it is";
 
-/// Who signs certificates.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    /// Its own certificate, as a device is given it.
-    word: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::default());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Fenlei devices");
-        let word = BASE64_STANDARD.encode(params.self_signed(&key).unwrap().der());
-        Self { issuer: Issuer::new(params, key), word: format!("authority={word}") }
-    }
-
-    /// A broker's certificate and its key.
-    fn certify(&self, name: &str) -> (String, String) {
-        let (key, mut params) = (KeyPair::generate().unwrap(), CertificateParams::new([name.to_owned()]).unwrap());
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(EXPIRES, 1, 1));
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
-    }
-
-    /// What a device is told that trusts it, and expects that name.
-    fn trusted(&self, name: &str) -> [String; 2] {
-        [self.word.clone(), format!("name={name}")]
-    }
+/// What a device is told that trusts an authority, and expects that name.
+fn trusted(authority: &Authority, name: &str) -> [String; 2] {
+    [format!("authority={}", BASE64_STANDARD.encode(&authority.der)), format!("name={name}")]
 }
 
 fn sealed(broker: &Broker) -> u16 {
@@ -64,9 +39,9 @@ fn deposits(node: &mut Node, boot: u32, count: u32) {
 async fn deposits_arrive_by_tls() {
     let Some(image) = sealed_image() else { return };
     let authority = Authority::new();
-    let (certificate, key) = authority.certify(NAME);
+    let Pair { certificate, key } = authority.certify(NAME);
     let site = Site::start_sealed(image, &certificate, &key).await;
-    let mut bin = site.sealed_node(sealed, "utc", &authority.trusted(NAME));
+    let mut bin = site.sealed_node(sealed, "utc", &trusted(&authority, NAME));
     bin.says("connected");
     deposits(&mut bin, 1, 60);
     let seen = site
@@ -88,13 +63,13 @@ async fn deposits_arrive_by_tls() {
 async fn a_broker_that_does_not_prove_who_it_is_gets_nothing() {
     let Some(image) = sealed_image() else { return };
     let (authority, another) = (Authority::new(), Authority::new());
-    let (certificate, key) = authority.certify(NAME);
+    let Pair { certificate, key } = authority.certify(NAME);
     let site = Site::start_sealed(image, &certificate, &key).await;
     let cases = [
-        ("another authority", "utc", another.trusted(NAME)),
-        ("another name", "utc", authority.trusted("other.fenlei.example")),
-        ("out of date", EXPIRED, authority.trusted(NAME)),
-        ("another authority, and no date", UNSET, another.trusted(NAME)),
+        ("another authority", "utc", trusted(&another, NAME)),
+        ("another name", "utc", trusted(&authority, "other.fenlei.example")),
+        ("out of date", EXPIRED, trusted(&authority, NAME)),
+        ("another authority, and no date", UNSET, trusted(&another, NAME)),
     ];
     for (boot, (case, clock, trust)) in (1..).zip(&cases) {
         let mut bin = site.sealed_node(sealed, clock, trust);
@@ -107,14 +82,14 @@ async fn a_broker_that_does_not_prove_who_it_is_gets_nothing() {
             });
         }
     }
-    let mut bin = site.sealed_node(|broker| broker.devices, "utc", &authority.trusted(NAME));
+    let mut bin = site.sealed_node(|broker| broker.devices, "utc", &trusted(&authority, NAME));
     bin.says("line: no TLS with the broker");
     drop(bin);
     let device = site.get("devices/node-bin").await;
     assert_eq!((&device["online"], &device["boot"]), (&json!(false), &json!(null)), "{device}");
     assert_eq!(site.get("events?device=node-bin").await["items"], json!([]));
     // Nothing of it is lost: the right broker gets it all, though the backend takes nothing from the year of the third.
-    let mut bin = site.sealed_node(sealed, "utc", &authority.trusted(NAME));
+    let mut bin = site.sealed_node(sealed, "utc", &trusted(&authority, NAME));
     bin.says("connected");
     bin.says("waiting 0");
     site.until("devices/node-bin", |device| device["quarantined"] == 1).await;
@@ -127,9 +102,9 @@ async fn a_broker_that_does_not_prove_who_it_is_gets_nothing() {
 async fn a_device_without_a_date_looks_at_all_but_the_dates() {
     let Some(image) = sealed_image() else { return };
     let authority = Authority::new();
-    let (certificate, key) = authority.certify(NAME);
+    let Pair { certificate, key } = authority.certify(NAME);
     let site = Site::start_sealed(image, &certificate, &key).await;
-    let mut bin = site.sealed_node(sealed, UNSET, &authority.trusted(NAME));
+    let mut bin = site.sealed_node(sealed, UNSET, &trusted(&authority, NAME));
     bin.says("connected");
     deposits(&mut bin, 1, 1);
     site.until("events?type=deposit", |seen| seen["items"][0]["clock"] == "unsynced").await;
@@ -142,7 +117,7 @@ fn a_broker_that_sends_no_certificate_gets_nothing() {
     let [device, secret, site] = ["node-bin", "secret", "north"].map(str::to_owned);
     let who = Credential { device, secret, site, kind: DeviceKind::Bin };
     let (port, impostor) = impostor::start();
-    let trust = Authority::new().trusted(NAME);
+    let trust = trusted(&Authority::new(), NAME);
     let mut bin = Node::start(&image, &folder.path().join("flash"), &who, port, "utc", &trust);
     bin.hear("it refuses", |line| line.starts_with("line: ").then(|| assert_eq!(line, UNPROVEN)));
     drop(bin);

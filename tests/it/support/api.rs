@@ -2,25 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use fenlei::clock::SteppedClock;
 use fenlei::domain::card::{CardHash, CardKey};
 use fenlei::domain::inbound::{Inbound, Sender};
 use fenlei::domain::registry::Role;
+use fenlei::entrance::{Listener, Slots};
 use fenlei::store::retention::Retention;
 use fenlei::store::{Committed, Options, Store, StoreError, tokens};
-use fenlei::web;
+use fenlei::web::{self, Quotas};
+use fenlei::webhook::Reach;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::place::Place;
-
-/// What no test asks in a second, however fast the machine: what is to be refused says a limit of its own.
-const UNLIMITED: u32 = 1_000_000;
 
 pub(crate) struct Api {
     pub(crate) base: String,
@@ -32,7 +31,7 @@ pub(crate) struct Api {
     pub(crate) changed: Arc<Mutex<Vec<(Sender, bool)>>>,
     key: CardKey,
     stop: DropGuard,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     pub(crate) place: Place,
 }
 
@@ -60,37 +59,42 @@ impl Answer {
 impl Api {
     /// A server on which it is noon of 2026-11-23, a Monday, in Shanghai.
     pub(crate) async fn start() -> Self {
-        Self::with(true, UNLIMITED).await
+        Self::limited(Quotas::UNLIMITED).await
+    }
+
+    /// One whose webhooks may lead to public addresses only, as it is by default.
+    pub(crate) async fn guarded() -> Self {
+        Self::with(true, Quotas::UNLIMITED, Reach::Public).await
     }
 
     pub(crate) async fn ready(mqtt: bool) -> Self {
-        Self::with(mqtt, UNLIMITED).await
+        Self::with(mqtt, Quotas::UNLIMITED, Reach::Anywhere).await
     }
 
-    /// One of which every caller may ask so much.
-    pub(crate) async fn limited(per_second: u32) -> Self {
-        Self::with(true, per_second).await
+    /// One of which everybody may ask so much.
+    pub(crate) async fn limited(quotas: Quotas) -> Self {
+        Self::with(true, quotas, Reach::Anywhere).await
     }
 
-    async fn with(mqtt: bool, per_second: u32) -> Self {
+    async fn with(mqtt: bool, quotas: Quotas, reach: Reach) -> Self {
         let clock = Arc::new(SteppedClock::at(instant("2026-11-23T12:00:00+08:00")));
-        Self::serve(Place::new(), clock, None, (mqtt, per_second)).await
+        Self::serve(Place::new(), clock, None, (mqtt, quotas, reach)).await
     }
 
     /// The same store and clock under a new server, as after a restart of the program. Nobody else may hold the store.
     pub(crate) async fn restart(self) -> Self {
         let Self { clock, store, admin, stop, serving, place, .. } = self;
         drop(stop);
-        serving.await.unwrap().unwrap();
+        serving.await.unwrap();
         drop(store);
-        Self::serve(place, clock, Some(admin), (true, UNLIMITED)).await
+        Self::serve(place, clock, Some(admin), (true, Quotas::UNLIMITED, Reach::Anywhere)).await
     }
 
     async fn serve(
         place: Place,
         clock: Arc<SteppedClock>,
         admin: Option<String>,
-        (mqtt, per_second): (bool, u32),
+        (mqtt, quotas, reach): (bool, Quotas, Reach),
     ) -> Self {
         let options = Options::at(place.url());
         // One that was there before must be gone first: a backend is one process.
@@ -108,15 +112,17 @@ impl Api {
             clock: clock.clone(),
             card_key: key.clone(),
             retention: Retention::default(),
-            limits: web::Limits::new(per_second.try_into().unwrap()),
+            limits: web::Limits::new(quotas),
+            webhooks: reach,
             ready: Arc::new(move || mqtt),
             on_secret_changed: Arc::new(move |device, replaced| noted.lock().unwrap().push((device, replaced))),
-            broker: web::BrokerAddress { host: None, port: 1883 },
+            broker: web::BrokerAddress { host: None, port: 1883, tls: false },
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (loopback, patience) = ("127.0.0.1:0".parse().unwrap(), Duration::from_secs(30));
+        let listener = Listener::bind("http", loopback, Slots::new(u32::MAX, u32::MAX), patience).await.unwrap();
+        let base = format!("http://{}", listener.address().unwrap());
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(web::serve(listener, web::router(app), stop.clone()));
+        let serving = tokio::spawn(web::serve(vec![listener], patience, web::router(app), stop.clone()));
         let admin = match admin {
             Some(admin) => admin,
             None => token(&store, None, &[Role::Admin]).await,
@@ -158,7 +164,7 @@ impl Api {
     /// Asks the server to stop; comes back once it has.
     pub(crate) async fn stop(self) {
         drop(self.stop);
-        self.serving.await.unwrap().unwrap();
+        self.serving.await.unwrap();
     }
 
     pub(crate) async fn token(&self, organization: Option<&str>, roles: &[Role]) -> String {

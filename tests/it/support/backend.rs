@@ -27,12 +27,18 @@ pub(crate) struct Backend {
 impl Backend {
     /// Starts it in a folder, with its own broker or with the one that `url` names.
     pub(crate) fn start(folder: &Folder, url: Option<&str>) -> Self {
+        Self::start_with(folder, url, &[])
+    }
+
+    /// The same with settings of its own, as variables of the environment.
+    pub(crate) fn start_with(folder: &Folder, url: Option<&str>, settings: &[(&'static str, &str)]) -> Self {
         let [http, mqtt] = [(); 2].map(|()| free_port());
         let mut environment = vec![
             ("FENLEI__HTTP__LISTEN", format!("127.0.0.1:{http}")),
             ("FENLEI__MQTT__LISTEN", format!("127.0.0.1:{mqtt}")),
         ];
         environment.extend(folder.environment());
+        environment.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         environment.extend(url.map(|url| ("FENLEI__MQTT__URL", url.to_owned())));
         let client = Client::builder().no_proxy().build().unwrap();
         let mut backend = Self { folder: folder.path(""), environment, process: None, client, http, mqtt };
@@ -99,7 +105,12 @@ impl Backend {
 
     /// A counter as it stands, 0 before it counted anything.
     pub(crate) async fn counter(&self, name: &str) -> f64 {
-        let answer = self.client.get(format!("http://127.0.0.1:{}/metrics", self.http)).send().await.unwrap();
+        let ask = || self.client.get(format!("http://127.0.0.1:{}/metrics", self.http)).send();
+        let answer = match ask().await {
+            Ok(answer) => answer,
+            // The connection that was kept was just being closed.
+            Err(_) => ask().await.unwrap(),
+        };
         let text = answer.text().await.unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0.0, |value| value.trim().parse().unwrap())

@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub(crate) mod api;
+pub(crate) mod authority;
 pub(crate) mod backend;
 pub(crate) mod load;
 pub(crate) mod pages;

@@ -172,7 +172,8 @@ pub(in crate::web::pages) async fn rotate(
     Ok(Page::new(&visitor, Section::Admin, id).show(&body).into_response())
 }
 
-/// What an installer needs, and the same as a code: `mqtt://device:secret@host:port/fenlei/v1/site/kind/device`.
+/// What an installer needs, and the same as a code: `mqtt://device:secret@host:port/fenlei/v1/site/kind/device`,
+/// or `mqtts://…` where devices connect by TLS.
 fn installing(
     visitor: &Visitor,
     broker: &BrokerAddress,
@@ -183,13 +184,14 @@ fn installing(
     let host = broker.host.clone().unwrap_or_else(|| visitor.host.clone());
     let address = format!("{host}:{}", broker.port);
     let topic = format!("fenlei/v1/{site}/{kind}/{device}");
-    let code = QrCode::new(format!("mqtt://{device}:{secret}@{address}/{topic}"));
+    let scheme = if broker.tls { "mqtts" } else { "mqtt" };
+    let code = QrCode::new(format!("{scheme}://{device}:{secret}@{address}/{topic}"));
     html! {
         div.warn role="status" {
             p { strong { (lang.t("密码只显示这一次。", "The secret is shown this once.")) } " " (lang.t("请现在抄下、打印,或让安装人员扫码。", "Note it, print it, or let the installer scan it now.")) }
         }
         dl.pairs {
-            dt { (lang.t("MQTT 地址", "MQTT address")) } dd { code { (address) } }
+            dt { (lang.t("MQTT 地址", "MQTT address")) } dd { code { (address) } @if broker.tls { " (TLS)" } }
             dt { (lang.t("用户名和客户端 ID", "User name and client id")) } dd { code { (device) } }
             dt { (lang.t("密码", "Secret")) } dd { code #secret { (secret) } }
             dt { (lang.t("主题", "Topics")) } dd { code { (topic) "/…" } }
