@@ -76,6 +76,17 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
+/// Whether the schema is the one this program works on.
+pub(super) fn check_version(connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (schema_version(connection)?, MIGRATIONS.len());
+    match usize::try_from(found).unwrap_or(usize::MAX).cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::Older { found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { found, known }),
+    }
+}
+
+/// The version of the schema in the file; 0: it has none of ours.
+pub fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }

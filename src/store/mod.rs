@@ -44,6 +44,7 @@ pub mod openings;
 pub mod pictures;
 pub mod quarantine;
 pub mod readers;
+pub mod recount;
 pub mod registry;
 pub mod replay;
 pub mod retention;
@@ -67,6 +68,7 @@ use arc_swap::ArcSwap;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub use connection::schema_version;
 pub use intake::{Committed, Retried};
 use readers::Readers;
 pub use writer::Health;
@@ -84,6 +86,8 @@ pub enum StoreError {
     File(#[from] std::io::Error),
     #[error("the store has schema version {found}, this program knows up to {known}: use a newer fenlei")]
     Newer { found: i64, known: usize },
+    #[error("the store has schema version {found}: `fenlei serve` brings it to {known} when it starts")]
+    Older { found: i64, known: usize },
     #[error("the store is in use by another `fenlei serve` ({})", .0.display())]
     InUse(PathBuf),
     #[error(
@@ -190,6 +194,18 @@ impl Store {
 /// Opens the file for a command that runs beside the backend, or without it.
 pub fn open_beside(path: &Path) -> Result<Connection, StoreError> {
     connection::open_writer(path, 16)
+}
+
+/// Opens the file for a command that only reads, beside the backend or without it; changes nothing, not even its schema.
+pub fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connection::open_reader(path)?;
+    connection::check_version(&connection)?;
+    Ok(connection)
+}
+
+/// Keeps every other program from running on a store, which need not exist, for as long as the lock is kept.
+pub fn alone(path: &Path) -> Result<File, StoreError> {
+    lock(path)
 }
 
 /// Opens the file for a command that must be alone with it, for as long as the lock is kept.

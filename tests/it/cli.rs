@@ -2,6 +2,8 @@
 
 mod accounts;
 mod card_keys;
+mod recount;
+mod restore;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -68,7 +70,7 @@ impl Folder {
     }
 
     /// Runs a command that is to fail without an answer; gives its exit code and what it says.
-    fn refused(&self, arguments: &[&str]) -> (i32, String) {
+    pub(crate) fn refused(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.fenlei(arguments);
         assert_eq!(text(&output.stdout), "", "{arguments:?}");
         (output.status.code().unwrap(), text(&output.stderr))

@@ -6,7 +6,7 @@
 //! run printed: `FENLEI_CRASH_KILLS=50 cargo test --test it crash:: -- --nocapture`.
 
 mod beside;
-mod check;
+pub(crate) mod check;
 
 use std::time::{Duration, Instant};
 
