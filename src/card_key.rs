@@ -54,6 +54,14 @@ pub fn catch_up(connection: &Connection, path: &Path) -> Result<CardKey, CardKey
     Ok(key)
 }
 
+/// Whether the file holds the key of a store that was begun with one; makes and changes nothing.
+pub fn check(connection: &Connection, path: &Path) -> Result<(), CardKeyError> {
+    match registry::card_key_fingerprint(connection)? {
+        Some(_) => of_store(connection, path).map(drop),
+        None => Ok(()),
+    }
+}
+
 fn of_store(connection: &Connection, path: &Path) -> Result<(CardKey, Added), CardKeyError> {
     let known = registry::card_key_fingerprint(connection)?;
     if known.is_some() && !path.exists() {

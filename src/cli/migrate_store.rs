@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::{Usage, answer, must_exist, remark};
+use super::{Usage, answer, must_exist, recount, remark};
 use crate::config::Config;
 use crate::store::transfer::transfer;
 use crate::store::{self, StoreUrl};
@@ -28,8 +28,12 @@ pub fn run(args: &Args, config: &Config) -> Result<()> {
     for (table, rows) in &moved {
         answer(format_args!("{table:<24}  {rows:>12}"))?;
     }
+    recount::tell(&store::recount::recount(&server)?).with_context(|| format!("{to} must not be used"))?;
     let rows: u64 = moved.values().sum();
-    remark(format_args!("{rows} rows of {} tables are in {to}, and each was read back and compared.", moved.len()));
+    remark(format_args!(
+        "{rows} rows of {} tables are in {to}; each was read back and compared, and everything counted again.",
+        moved.len()
+    ));
     remark(
         "Set `store.url` to it, keep the card key file where it is, and run `fenlei serve`. The SQLite file is as it was.",
     );

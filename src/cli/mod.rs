@@ -13,6 +13,8 @@ pub mod demo;
 pub mod device;
 pub mod import;
 pub mod migrate_store;
+pub mod recount;
+pub mod restore;
 pub mod serve;
 pub mod simulate;
 pub mod token;
@@ -39,7 +41,7 @@ const EXIT_USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, propagate_version = true)]
 #[command(after_help = "Settings: config/default.toml documents every one; --config FILE goes before the defaults, \
-    the variables FENLEI__SECTION__KEY of the environment before both.")]
+    the variables FENLEI__SECTION__KEY of the environment before both; FENLEI__SECTION__KEY_FILE names a file with the value.")]
 struct Cli {
     /// The file with this installation's settings.
     #[arg(long, global = true, value_name = "FILE")]
@@ -70,6 +72,10 @@ enum Command {
     Backup(backup::Args),
     /// Move the store from its SQLite file to a PostgreSQL database; the backend must be stopped.
     MigrateStore(migrate_store::Args),
+    /// Put a backup in the place of a store that is gone, after it was checked and counted again.
+    Restore(restore::Args),
+    /// Count everything again from the ledger, also while it is being written to, and name what differs.
+    Recount(recount::Args),
     /// What an external broker must know of the devices.
     Device(device::Args),
     /// Rotate the key under which cards are hashed, or replace one that is lost.
@@ -119,6 +125,8 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Import(args) => import::run(&args, &config()?, &clock),
         Command::Backup(args) => backup::run(&args, &config()?),
         Command::MigrateStore(args) => migrate_store::run(&args, &config()?),
+        Command::Restore(args) => restore::run(&args, &config()?),
+        Command::Recount(args) => recount::run(&args, &config()?),
         Command::Device(args) => device::run(&args, &config()?),
         Command::CardKey(args) => card_key::run(&args, &config()?, &clock),
     }

@@ -10,6 +10,8 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 
 const PREFIX: &str = "FENLEI__";
+/// A variable of this ending names a file that holds the value.
+const FILE: &str = "_FILE";
 
 /// Where a setting stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,7 +147,9 @@ impl Layers {
     pub(super) fn read<T>(&mut self, key: &'static str, parse: impl Fn(&Value) -> Result<T, String>) -> Option<T> {
         self.known.insert(key);
         let mut holds = None;
-        for Setting { origin, value } in self.settings.remove(key).unwrap_or_default() {
+        let mut settings = self.settings.remove(key).unwrap_or_default();
+        self.add_files(key, &mut settings);
+        for Setting { origin, value } in settings {
             self.given.insert(key, origin.clone());
             holds = match parse(&value) {
                 Ok(value) => Some(value),
@@ -167,6 +171,35 @@ impl Layers {
     pub(super) fn contradiction(&mut self, key: &'static str, what: &str) {
         if let Some(origin) = self.given.get(key) {
             self.mistakes.push(Mistake { origin: origin.clone(), what: format!("`{key}` {what}") });
+        }
+    }
+
+    /// Adds what the files say that variables name for `key`: how secrets come to a service without standing in its
+    /// environment.
+    fn add_files(&mut self, key: &str, settings: &mut Vec<Setting>) {
+        let named = format!("{key}{}", FILE.to_ascii_lowercase());
+        let Some(found) = self.settings.remove(&named) else { return };
+        let (variables, others) = found.into_iter().partition(|found| matches!(found.origin, Origin::Variable(_)));
+        if !Vec::is_empty(&others) {
+            self.settings.insert(named, others);
+        }
+        for Setting { origin, value } in variables {
+            let both = settings.iter().find(|setting| matches!(setting.origin, Origin::Variable(_)));
+            if let Some(both) = both {
+                let what = format!("is set beside {}: keep one of the two", both.origin);
+                self.mistakes.push(Mistake { origin, what });
+                continue;
+            }
+            let path = value.text().unwrap_or_default();
+            match std::fs::read_to_string(path) {
+                Ok(text) => settings.push(Setting { origin, value: Value::Untyped(text.trim().to_owned()) }),
+                Err(error) => {
+                    // Who puts the secret itself there by mistake is not to read it in a log.
+                    let path = if path.starts_with(['/', '.']) { path } else { "(not shown)" };
+                    let what = format!("names the file {path} for `{key}`, which cannot be read: {error}");
+                    self.mistakes.push(Mistake { origin, what });
+                }
+            }
         }
     }
 

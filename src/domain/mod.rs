@@ -27,6 +27,7 @@ pub mod picture;
 pub mod projection;
 pub mod published;
 pub mod quarantine;
+pub mod recount;
 pub mod refusal;
 pub mod registry;
 pub mod revision;

@@ -101,6 +101,16 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether the schema is the one this program works on.
+pub(super) fn check_version(connection: &Connection) -> Result<(), StoreError> {
+    let (found, known) = (schema_version(connection)?, MIGRATIONS.len());
+    match usize::try_from(found).unwrap_or(usize::MAX).cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::Older { found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { found, known }),
+    }
+}
+
 /// How many scripts have been run. On a server a table of its own says so, in the schema that the tables are in.
 pub fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
     if connection.sqlite().is_some() {

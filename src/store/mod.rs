@@ -44,6 +44,7 @@ pub mod openings;
 pub mod pictures;
 pub mod quarantine;
 pub mod readers;
+pub mod recount;
 pub mod registry;
 pub mod replay;
 pub mod retention;
@@ -69,6 +70,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+pub use connection::schema_version;
 pub use intake::{Committed, Retried};
 use readers::Readers;
 use sql::Connection;
@@ -88,6 +90,8 @@ pub enum StoreError {
     File(#[from] std::io::Error),
     #[error("the store has schema version {found}, this program knows up to {known}: use a newer fenlei")]
     Newer { found: i64, known: usize },
+    #[error("the store has schema version {found}: `fenlei serve` brings it to {known} when it starts")]
+    Older { found: i64, known: usize },
     #[error("the store is in use by another `fenlei serve` ({0})")]
     InUse(StoreUrl),
     #[error(
@@ -199,6 +203,18 @@ impl Store {
 /// Opens the store for a command that runs beside the backend, or without it.
 pub fn open_beside(url: impl Into<StoreUrl>) -> Result<Connection, StoreError> {
     connection::open_writer(url, 16)
+}
+
+/// Opens the store for a command that only reads, beside the backend or without it; changes nothing, not even its schema.
+pub fn open_to_read(url: impl Into<StoreUrl>) -> Result<Connection, StoreError> {
+    let connection = connection::open_reader(url)?;
+    connection::check_version(&connection)?;
+    Ok(connection)
+}
+
+/// Keeps every other program from running on a store's file, which need not exist, for as long as the lock is kept.
+pub fn alone(path: &Path) -> Result<File, StoreError> {
+    lock(path)
 }
 
 /// Opens the store for a command that must be alone with it, for as long as both are kept.

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod card_keys;
+mod recount;
+mod restore;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -150,3 +150,57 @@ fn a_secret_is_in_no_message_and_no_debug_print() {
         }
     }
 }
+
+#[test]
+fn a_variable_may_name_a_file_with_the_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("mqtt-url");
+    std::fs::write(&secret, "mqtt://fenlei:pw@10.0.0.7:1884\n").unwrap();
+    let readers = folder.path().join("readers");
+    std::fs::write(&readers, "16").unwrap();
+    let path = file(&folder, "[store]\nreaders = 8\n[mqtt]\nurl = \"mqtt://other@h\"\n");
+    let variables = environment(&[
+        ("FENLEI__MQTT__URL_FILE", secret.to_str().unwrap()),
+        ("FENLEI__STORE__READERS_FILE", readers.to_str().unwrap()),
+        // A key of its own, whose name only ends like that; and a file for it.
+        ("FENLEI__PRIVACY__CARD_KEY_FILE", "/var/lib/key"),
+    ]);
+    let config = Config::from_layers(Some(&path), variables).unwrap();
+    assert_eq!(config.mqtt.url, Some(BrokerUrl::parse("mqtt://fenlei:pw@10.0.0.7:1884").unwrap()));
+    assert_eq!(config.store.readers, 16);
+    assert_eq!(config.privacy.card_key_file, Path::new("/var/lib/key"));
+    std::fs::write(&readers, " /run/key \n").unwrap();
+    let variables = environment(&[("FENLEI__PRIVACY__CARD_KEY_FILE_FILE", readers.to_str().unwrap())]);
+    assert_eq!(Config::from_layers(None, variables).unwrap().privacy.card_key_file, Path::new("/run/key"));
+}
+
+#[test]
+fn a_file_of_a_variable_that_cannot_be_meant_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = folder.path().join("wrong");
+    std::fs::write(&wrong, "mqtts://fenlei:hunter2@h").unwrap();
+    let of = |variables: &[(&str, &str)]| Config::from_layers(None, environment(variables)).unwrap_err().to_string();
+    let both = of(&[("FENLEI__MQTT__URL", "mqtt://h"), ("FENLEI__MQTT__URL_FILE", "/run/secrets/url")]);
+    assert_eq!(
+        both,
+        "environment variable FENLEI__MQTT__URL_FILE: is set beside environment variable FENLEI__MQTT__URL: keep one of the two"
+    );
+    let absent = of(&[("FENLEI__MQTT__URL_FILE", "/run/secrets/no-such-file")]);
+    assert_eq!(
+        absent,
+        "environment variable FENLEI__MQTT__URL_FILE: names the file /run/secrets/no-such-file for `mqtt.url`, which \
+         cannot be read: No such file or directory (os error 2)"
+    );
+    let unknown = of(&[("FENLEI__MQTT__URLL_FILE", "/x")]);
+    assert!(unknown.contains("`mqtt.urll_file` is not a known key"), "{unknown}");
+    for told in [
+        of(&[("FENLEI__MQTT__URL_FILE", wrong.to_str().unwrap())]),
+        of(&[("FENLEI__MQTT__URL_FILE", "mqtt://fenlei:hunter2@h")]),
+    ] {
+        assert!(told.contains("FENLEI__MQTT__URL_FILE") && !told.contains("hunter2"), "{told}");
+    }
+    // Only a variable may name one: in a settings file the value itself can stand.
+    let path = file(&folder, "[mqtt]\nurl_file = \"/run/secrets/url\"\n");
+    let told = Config::from_layers(Some(&path), []).unwrap_err().to_string();
+    assert!(told.contains("`mqtt.url_file` is not a known key"), "{told}");
+}

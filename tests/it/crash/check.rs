@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fenlei::card_key;
 use fenlei::store::events::{Filter, list};
+use fenlei::store::recount::recount;
 use fenlei::store::sql::Connection;
 use fenlei_wire::event::Event;
 use fenlei_wire::time::UnixMillis;
@@ -50,16 +51,18 @@ pub(crate) fn everything(folder: &Folder, told: &Told) -> usize {
 }
 
 /// The file is whole, and the rollups equal a recount of the ledger in it.
-pub(super) fn integrity(store: &Connection) {
+pub(crate) fn integrity(store: &Connection) {
     if store.sqlite().is_some() {
         let found: String = store.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(found, "ok");
     }
     let zones = BTreeMap::from([("north".to_owned(), chrono_tz::Asia::Shanghai)]);
     rollups::equal_the_ledger(store, &zones).unwrap();
+    let report = recount(store).unwrap();
+    assert_eq!(report.differences(), 0, "{report}\n{}", report.named().collect::<Vec<_>>().join("\n"));
 }
 
-pub(super) fn count(store: &Connection, table: &str) -> i64 {
+pub(crate) fn count(store: &Connection, table: &str) -> i64 {
     store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }
 

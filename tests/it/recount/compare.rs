@@ -7,6 +7,7 @@ use fenlei::domain::period::{Period, Span};
 use fenlei::domain::statistics::Place;
 use fenlei::domain::zone::Day;
 use fenlei::store::events::{Filter, list};
+use fenlei::store::recount::recount;
 use fenlei::store::{Store, StoreError, card_counts, figures, fleet, visits};
 use fenlei_wire::vocabulary::{Stream, Timing as StoredTiming, Verdict};
 
@@ -185,6 +186,8 @@ fn cut(period: Period, from: chrono::NaiveDate, to: chrono::NaiveDate) -> Vec<(c
 async fn the_rollups(world: &World<'_>) {
     let zones: BTreeMap<String, chrono_tz::Tz> = SITES.iter().map(|site| (site.id.to_owned(), site.zone)).collect();
     world.store.read(move |connection| Ok(rollups::equal_the_ledger(connection, &zones)?)).await.unwrap();
+    let report = world.store.read(recount).await.unwrap();
+    assert_eq!(report.differences(), 0, "{report}\n{}", report.named().collect::<Vec<_>>().join("\n"));
     windows_of_cards(&world.store, world).await;
 }
 
