@@ -17,6 +17,8 @@ const SEQS: i64 = 128;
 const PLACE: usize = 5;
 /// Rows of the ledger in a row of `ledger_block`.
 const BLOCK: i64 = 4096;
+/// Rows of the ledger read at once.
+const PAGE: i64 = 100_000;
 /// Rows of `event_row` kept at once.
 const KEPT: usize = 20_000;
 
@@ -44,24 +46,31 @@ pub(super) fn recount(connection: &Connection, facts: &Facts) -> Result<(Vec<Par
         blocks: Part::new("ledger_block"),
     };
     let mut counted: HashMap<i64, i64, RandomState> = HashMap::default();
-    let mut select = connection.prepare("SELECT id, boot, seq, time FROM ledger ORDER BY id")?;
-    let mut rows = select.query([])?;
-    let mut block = 0;
-    while let Some(row) = rows.next()? {
-        let (id, boot, seq, time): (i64, i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        let Some(of) = facts.boots.get(&boot) else {
-            look.events.compare(false, || format!("row {id} is of boot {boot}, which no registered device has"));
-            continue;
-        };
-        if block != id / BLOCK {
-            look.end_block(block, facts)?;
-            block = id / BLOCK;
+    let mut select = connection.prepare("SELECT id, boot, seq, time FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let (mut reached, mut block) = (None, 0);
+    // By pages: a server's answer is held in memory as a whole.
+    loop {
+        let after: i64 = reached.unwrap_or(i64::MIN);
+        let mut rows = select.query((after, PAGE))?;
+        while let Some(row) = rows.next()? {
+            let (id, boot, seq, time): (i64, i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            reached = Some(id);
+            let Some(of) = facts.boots.get(&boot) else {
+                look.events.compare(false, || format!("row {id} is of boot {boot}, which no registered device has"));
+                continue;
+            };
+            if block != id / BLOCK {
+                look.end_block(block, facts)?;
+                block = id / BLOCK;
+            }
+            *counted.entry(boot).or_default() += 1;
+            look.event(id, (boot, of), seq, time)?;
         }
-        *counted.entry(boot).or_default() += 1;
-        look.event(id, (boot, of), seq, time)?;
+        if reached == Some(after) || reached.is_none() {
+            break;
+        }
     }
     look.end_block(block, facts)?;
-    drop(rows);
     for (id, Boot { stored, .. }) in &facts.boots {
         let found = counted.get(id).copied().unwrap_or(0);
         look.marks.compare(found == *stored, || format!("boot {id} is said to have {stored} events, and has {found}"));

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Folder, text};
 use crate::support::load::register;
+use crate::support::place::Place;
 
 /// 2026-11-20T10:00:00+08:00.
 const NOW: i64 = 1_795_140_000_000;
@@ -162,7 +163,7 @@ async fn differences_are_named_and_end_badly() {
 
 #[test]
 fn a_store_of_another_version_is_not_counted() {
-    let folder = Folder::new();
+    let folder = Folder::at(Place::in_a_file());
     folder.store().execute_batch("PRAGMA user_version = 3").unwrap();
     let (code, told) = folder.refused(&["recount"]);
     assert_eq!(code, 1);

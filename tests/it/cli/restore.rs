@@ -9,6 +9,7 @@ use super::Folder;
 use crate::crash::check::{count, integrity};
 use crate::support::backend::Backend;
 use crate::support::load::{BOOT, Load};
+use crate::support::place::Place;
 
 /// Every seq in the ledger, by device.
 fn seqs(folder: &Folder, name: &str) -> BTreeMap<String, Vec<u64>> {
