@@ -11,6 +11,7 @@ pub mod config;
 pub mod credentials;
 pub mod domain;
 pub mod draft;
+pub mod influx;
 pub mod ingest;
 pub mod jobs;
 pub mod mqtt;

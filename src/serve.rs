@@ -91,6 +91,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         clock: clock.clone(),
         evening: config.projector.evening.clone(),
         retention: config.retention,
+        influx: config.influx.clone(),
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 

@@ -11,6 +11,7 @@ pub mod card_key;
 pub mod check_config;
 pub mod demo;
 pub mod device;
+pub mod export;
 pub mod import;
 pub mod serve;
 pub mod simulate;
@@ -67,6 +68,8 @@ enum Command {
     Import(import::Args),
     /// Write a consistent copy of the store to a file, also while it is being written to.
     Backup(backup::Args),
+    /// How far the export to a time-series server is, and what that refused.
+    Export(export::Args),
     /// What an external broker must know of the devices.
     Device(device::Args),
     /// Rotate the key under which cards are hashed, or replace one that is lost.
@@ -115,6 +118,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Token(args) => token::run(&args, &config()?, &clock),
         Command::Import(args) => import::run(&args, &config()?, &clock),
         Command::Backup(args) => backup::run(&args, &config()?),
+        Command::Export(args) => export::run(&args, &config()?),
         Command::Device(args) => device::run(&args, &config()?),
         Command::CardKey(args) => card_key::run(&args, &config()?, &clock),
     }

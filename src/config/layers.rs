@@ -87,6 +87,8 @@ struct Setting {
 pub(super) struct Layers {
     settings: BTreeMap<String, Vec<Setting>>,
     known: BTreeSet<&'static str>,
+    /// Where the value that holds stands, of each key that was read.
+    origins: BTreeMap<&'static str, Origin>,
     mistakes: Vec<Mistake>,
 }
 
@@ -135,6 +137,7 @@ impl Layers {
         self.known.insert(key);
         let mut holds = None;
         for Setting { origin, value } in self.settings.remove(key).unwrap_or_default() {
+            self.origins.insert(key, origin.clone());
             holds = match parse(&value) {
                 Ok(value) => Some(value),
                 Err(expected) => {
@@ -144,6 +147,13 @@ impl Layers {
             };
         }
         holds
+    }
+
+    /// Notes what is wrong with a key that was read, in the light of others: `what` follows its name.
+    pub(super) fn mistaken(&mut self, key: &'static str, what: &str) {
+        if let Some(origin) = self.origins.get(key) {
+            self.mistakes.push(Mistake { origin: origin.clone(), what: format!("`{key}` {what}") });
+        }
     }
 
     /// Whatever no one has read is unknown. Answers all mistakes, in the order of files, lines and variables.

@@ -5,6 +5,7 @@
 //! of them at once, each with its place. So every key is read by itself, and one line here is all it needs.
 
 mod broker_url;
+mod influx_options;
 mod layers;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use layers::{Layers, Value};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::device_config::EveningMessage;
+use crate::influx;
 use crate::store;
 use crate::store::retention::Retention;
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub privacy: Privacy,
     pub quarantine: Quarantine,
     pub retention: Retention,
+    /// Where the ledger is exported to, if anywhere.
+    pub influx: Option<influx::Options>,
     pub log: Log,
 }
 
@@ -131,6 +135,7 @@ impl Config {
         let departed_days = layers.read("retention.departed_days", days);
         let visits_days = layers.read("retention.visits_days", days);
         let audit_days = layers.read("retention.audit_days", days);
+        let influx = influx_options::read(layers);
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
             http: Http { listen: http_listen?, requests_per_second: NonZeroU32::new(requests_per_second?)? },
@@ -142,6 +147,7 @@ impl Config {
             privacy: Privacy { card_key_file: card_key_file? },
             quarantine: Quarantine { max_per_device: max_per_device? },
             retention: Retention { departed_days: departed_days?, visits_days: visits_days?, audit_days: audit_days? },
+            influx: influx?,
             log: Log { filter: filter? },
         })
     }

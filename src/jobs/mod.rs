@@ -5,6 +5,7 @@ mod alarms;
 mod configure;
 mod courier;
 mod dispatch;
+mod export;
 mod follow;
 pub mod linkage;
 mod linkage_hooks;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
+use crate::influx;
 use crate::mqtt::Publisher;
 use crate::store::retention::{self, Retention};
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
@@ -36,12 +38,14 @@ pub struct Jobs {
     /// What projectors show of themselves.
     pub evening: EveningMessage,
     pub retention: Retention,
+    /// Where the ledger is exported to, if anywhere.
+    pub influx: Option<influx::Options>,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention } = self;
+        let Self { store, publisher, clock, evening, retention, influx } = self;
         let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
         tokio::join!(
             configuring,
@@ -52,6 +56,7 @@ impl Jobs {
             notices::run(store.clone(), clock.clone(), stop.clone()),
             linkage::run(store.clone(), clock.clone(), stop.clone()),
             linkage_hooks::run(store.clone(), clock.clone(), stop.clone()),
+            export::run(store.clone(), influx, clock.clone(), stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| states::alive(session.connection, now))

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("passwords", &[]),
     ("telemetry", &[]),
     ("webhook", &[]),
+    ("influx", &["webhook"]),
     ("sheets", &[]),
     ("rows", &["domain", "sheets"]),
     ("store", &["domain", "clock"]),
@@ -23,10 +24,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "web",
         &["domain", "store", "mqtt", "clock", "credentials", "passwords", "rows", "sheets", "telemetry", "webhook"],
     ),
-    ("jobs", &["domain", "store", "mqtt", "clock", "webhook"]),
+    ("jobs", &["domain", "store", "mqtt", "clock", "webhook", "influx"]),
     ("card_key", &["domain", "draft", "store"]),
     // It reads a file into the options of the parts; the parts know their options, and no file.
-    ("config", &["domain", "store", "mqtt", "ingest", "web", "jobs"]),
+    ("config", &["domain", "store", "mqtt", "ingest", "web", "jobs", "influx"]),
 ];
 
 /// They put the parts together and may import all of them; nobody above may import these.

@@ -28,6 +28,7 @@ fn the_defaults_are_complete() {
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
     assert_eq!(config.log.filter, "info,mqtt5=warn");
+    assert!(config.influx.is_none());
 }
 
 #[test]
@@ -50,7 +51,8 @@ fn every_key_of_the_defaults_has_a_comment_above_it() {
     }
     // The optional keys, which stand there as comments, are keys too.
     let all = "\
-        http.listen http.requests_per_second log.filter mqtt.client_id mqtt.listen mqtt.url privacy.card_key_file \
+        http.listen http.requests_per_second influx.batch influx.bucket influx.org influx.timeout_seconds influx.token \
+        influx.url log.filter mqtt.client_id mqtt.listen mqtt.url privacy.card_key_file \
         projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
         retention.audit_days retention.departed_days retention.visits_days store.cache_mib store.readers store.url";
     assert_eq!(keys.iter().map(String::as_str).collect::<Vec<_>>().join(" "), all);
@@ -94,9 +96,15 @@ fn a_mistake_is_named_even_where_a_later_layer_replaces_it() {
 #[test]
 fn a_secret_is_in_no_message_and_no_debug_print() {
     let folder = tempfile::tempdir().unwrap();
-    let variables = environment(&[("FENLEI__MQTT__URL", "mqtt://fenlei:hunter2@h")]);
+    let variables = environment(&[
+        ("FENLEI__MQTT__URL", "mqtt://fenlei:hunter2@h"),
+        ("FENLEI__INFLUX__URL", "http://127.0.0.1:8086"),
+        ("FENLEI__INFLUX__ORG", "o"),
+        ("FENLEI__INFLUX__BUCKET", "b"),
+        ("FENLEI__INFLUX__TOKEN", "hunter2"),
+    ]);
     let config = Config::from_layers(None, variables).unwrap();
-    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(config.influx.is_some() && !format!("{config:?}").contains("hunter2"));
     for text in [
         "[mqtt]\nurl = \"mqtts://fenlei:hunter2@h\"",
         "[mqtt]\nurl = [\"mqtt://fenlei:hunter2@h\"]",

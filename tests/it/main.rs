@@ -11,6 +11,7 @@ mod config;
 mod crash;
 mod credentials;
 mod demo;
+mod export;
 mod intake;
 mod lids;
 mod linkage;
