@@ -21,7 +21,8 @@ pub(super) fn read(layers: &mut Layers) -> Option<Option<Options>> {
     let timeout = layers.read("influx.timeout_seconds", |value| integer(value, 1, 600));
     let (url, org, bucket, token) = (url?, org?, bucket?, token?);
     let Some(url) = url else { return Some(None) };
-    let wanted = [("influx.org", org.is_empty()), ("influx.bucket", bucket.is_empty()), ("influx.token", token.is_none())];
+    let wanted =
+        [("influx.org", org.is_empty()), ("influx.bucket", bucket.is_empty()), ("influx.token", token.is_none())];
     for (key, _) in wanted.iter().filter(|(_, missing)| *missing) {
         layers.mistaken("influx.url", &format!("is set, so `{key}` must be set too"));
     }

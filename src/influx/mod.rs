@@ -98,7 +98,9 @@ impl Failure {
     /// Which setting it may come from.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoAnswer(NoAnswer::BadUrl | NoAnswer::Unreachable) => "is `influx.url` right, and does the server run?",
+            Self::NoAnswer(NoAnswer::BadUrl | NoAnswer::Unreachable) => {
+                "is `influx.url` right, and does the server run?"
+            }
             Self::NoAnswer(NoAnswer::TooSlow(_)) => "`influx.timeout_seconds` says how long an answer may take",
             Self::Refused { status: 401 | 403, .. } => "may `influx.token` write to `influx.bucket`?",
             Self::Refused { status: 404, .. } => "are `influx.org` and `influx.bucket` there?",
@@ -170,7 +172,10 @@ mod tests {
     fn what_a_server_says_is_kept_in_short_and_without_the_token() {
         let token = Token::parse("s3cret").unwrap();
         let said = |body: &str| message(body.as_bytes(), &token);
-        assert_eq!(said(r#"{"code":"invalid","message":"unable to parse 'x y': missing field"}"#), "unable to parse 'x y': missing field");
+        assert_eq!(
+            said(r#"{"code":"invalid","message":"unable to parse 'x y': missing field"}"#),
+            "unable to parse 'x y': missing field"
+        );
         assert_eq!(said("no token s3cret here\nat all\n"), "no token … here at all");
         assert_eq!(said(&"长".repeat(1_000)).chars().count(), MAX_MESSAGE);
         assert_eq!(said(""), "");

@@ -163,7 +163,10 @@ async fn measure(store: &Store, clock: &SharedClock) {
         #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds stay far below 2^53")]
         for (name, value) in [
             ("fenlei_export_lag_events", (progress.last - progress.position) as f64),
-            ("fenlei_export_lag_seconds", progress.waits_since.map_or(0.0, |since| (now - since).max(0) as f64 / 1000.0)),
+            (
+                "fenlei_export_lag_seconds",
+                progress.waits_since.map_or(0.0, |since| (now - since).max(0) as f64 / 1000.0),
+            ),
             ("fenlei_export_refused_events", progress.refused as f64),
         ] {
             metrics::gauge!(name).set(value);

@@ -61,6 +61,13 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Listed>, Sto
     Ok(found)
 }
 
+/// The event in a row.
+pub fn at(connection: &Connection, id: i64) -> Result<Option<Listed>, StoreError> {
+    let (filter, mut found) = (Filter { limit: 1, ..Filter::default() }, Vec::new());
+    read_block(connection, &filter, (id - 1, id + 1), Order::OldestFirst, &mut found)?;
+    Ok(found.pop())
+}
+
 /// The last `limit` events of a site (its key), the newest first.
 pub fn latest(connection: &Connection, site: i64, limit: usize) -> Result<Vec<Listed>, StoreError> {
     let mut blocks = connection.prepare_cached("SELECT max(block) FROM ledger_block WHERE site = ?1 AND block < ?2")?;

@@ -64,7 +64,7 @@ fn new(connection: &Connection, after: i64, limit: usize) -> Result<Found, Store
     )?;
     let deposits = select.query_map((after, through), |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
     for deposit in deposits {
-        found.extend(row(connection, deposit)?);
+        found.extend(events::at(connection, deposit)?);
     }
     Ok(Some((found, Part::New { after, through }, full)))
 }
@@ -104,13 +104,9 @@ fn again(connection: &Connection, _: i64, limit: usize) -> Result<Found, StoreEr
     let rows = rows.collect::<Result<Vec<i64>, _>>()?;
     let mut found = Vec::with_capacity(rows.len());
     for refused in &rows {
-        found.extend(row(connection, *refused)?);
+        found.extend(events::at(connection, *refused)?);
     }
     Ok((!rows.is_empty()).then_some((found, Part::Again, rows.len() == limit)))
-}
-
-fn row(connection: &Connection, id: i64) -> Result<Option<Listed>, StoreError> {
-    Ok(events::list(connection, &Filter { after: id - 1, through: Some(id), limit: 1, ..Filter::default() })?.pop())
 }
 
 fn refused_before(connection: &Connection, events: &[Listed]) -> Result<Vec<i64>, StoreError> {
@@ -236,7 +232,7 @@ pub fn refused(connection: &Connection, limit: u32) -> Result<Vec<Refused>, Stor
     let rows = select.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut refused = Vec::new();
     for (id, reason, at) in rows.collect::<Result<Vec<(i64, String, i64)>, _>>()? {
-        refused.extend(row(connection, id)?.map(|event| Refused { event, reason, at }));
+        refused.extend(events::at(connection, id)?.map(|event| Refused { event, reason, at }));
     }
     Ok(refused)
 }

@@ -49,7 +49,12 @@ async fn every_type_of_event_is_written_as_the_readme_says() {
             ],
         )
         .await;
-    world.says("gate/projector/beam-1", [json!({"type": "display", "command": "a b", "status": "displayed", "detail": "\\"})]).await;
+    world
+        .says(
+            "gate/projector/beam-1",
+            [json!({"type": "display", "command": "a b", "status": "displayed", "detail": "\\"})],
+        )
+        .await;
     world.export(5_000);
     world.until_equal().await;
     let points = world.influx.points();
@@ -96,9 +101,7 @@ async fn verdicts_and_timings_of_later_replace_what_was_written() {
     world.until_equal().await;
     assert_eq!((sum(&world, "unjudged"), sum(&world, "in_window")), (120.0, 60.0));
 
-    let judge = |seq: u64| {
-        json!({"type": "judgement", "verdict": "correct", "deposit": {"device": "bin-1", "boot": 1, "seq": seq}})
-    };
+    let judge = |seq: u64| json!({"type": "judgement", "verdict": "correct", "deposit": {"device": "bin-1", "boot": 1, "seq": seq}});
     world.says("gate/camera/cam-1", [judge(3), judge(121), judge(77)]).await;
     world.until_equal().await;
     assert_eq!((sum(&world, "unjudged"), sum(&world, "correct")), (118.0, 2.0));
@@ -123,7 +126,8 @@ async fn verdicts_and_timings_of_later_replace_what_was_written() {
 #[tokio::test]
 async fn of_people_nothing_is_written() {
     let mut world = World::start().await;
-    let rows = json!([{"household": "the-lis", "building": "3栋", "enrolled_from": "2026-01-01", "cards": ["card-of-li"]}]);
+    let rows =
+        json!([{"household": "the-lis", "building": "3栋", "enrolled_from": "2026-01-01", "cards": ["card-of-li"]}]);
     assert!(world.api.post("communities/garden/households", rows).await.status.is_success());
     let mut by_card = deposit(800);
     by_card["card"] = "card-of-li".into();

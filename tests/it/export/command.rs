@@ -2,7 +2,8 @@
 
 use crate::cli::Folder;
 
-const SETTINGS: &str = "[influx]\nurl = \"https://influx.example/base\"\norg = \"jwh\"\nbucket = \"fenlei\"\ntoken = \"hunter2\"\n";
+const SETTINGS: &str =
+    "[influx]\nurl = \"https://influx.example/base\"\norg = \"jwh\"\nbucket = \"fenlei\"\ntoken = \"hunter2\"\n";
 
 fn listed(folder: &Folder, arguments: &[&str]) -> String {
     let said = folder.done(arguments);

@@ -41,7 +41,9 @@ fn each_panel_asks_for_measurements_fields_and_tags_that_there_are() {
         for target in panel["targets"].as_array().unwrap() {
             let query = target["query"].as_str().unwrap();
             let measurements = between(query, "r._measurement == \"", "\"");
-            let [measurement] = measurements.iter().collect::<Vec<_>>()[..] else { panic!("{title}: {measurements:?}") };
+            let [measurement] = measurements.iter().collect::<Vec<_>>()[..] else {
+                panic!("{title}: {measurements:?}")
+            };
             let (tags, fields) = schema.get(*measurement).unwrap_or_else(|| panic!("{title}: {measurement}"));
             met.insert(measurement.to_string());
             let asked = between(query, "r._field == \"", "\"");
@@ -49,7 +51,8 @@ fn each_panel_asks_for_measurements_fields_and_tags_that_there_are() {
             for field in &asked {
                 assert!(fields.iter().any(|known| known == field), "{title}: {measurement} has no field {field}");
             }
-            let grouped = between(query, "group(columns: [\"", "\"]").into_iter().chain(between(query, "columnKey: [\"", "\"]"));
+            let grouped =
+                between(query, "group(columns: [\"", "\"]").into_iter().chain(between(query, "columnKey: [\"", "\"]"));
             for column in columns(query).into_iter().chain(grouped).filter(|column| !column.starts_with('_')) {
                 let known = tags.iter().any(|tag| tag == column) || asked.contains(column);
                 assert!(known, "{title}: {measurement} has no tag {column}");

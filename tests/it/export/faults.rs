@@ -109,7 +109,14 @@ async fn an_event_that_is_refused_is_put_aside_with_the_reason_until_somebody_as
     let writes = world.influx.writes().len();
     world.influx.until_so(|influx| influx.writes().len() >= writes + 5, || "it is tried".to_owned()).await;
     let asked = "SELECT count(*) FROM export_dead WHERE again = 1";
-    while world.api.store.read(|connection| Ok(connection.query_row(asked, [], |row| row.get::<_, i64>(0))?)).await.unwrap() > 0 {
+    while world
+        .api
+        .store
+        .read(|connection| Ok(connection.query_row(asked, [], |row| row.get::<_, i64>(0))?))
+        .await
+        .unwrap()
+        > 0
+    {
         tokio::task::yield_now().await;
     }
     world.until_progress(|progress| progress.refused == 3).await;

@@ -69,10 +69,7 @@ const TAGS: [(&str, &[&str]); 11] = [
     ("lost", &[]),
 ];
 
-fn point(
-    event: &Value,
-    community: &impl Fn(&str) -> &'static str,
-) -> ((String, i64), BTreeMap<String, Written>) {
+fn point(event: &Value, community: &impl Fn(&str) -> &'static str) -> ((String, i64), BTreeMap<String, Written>) {
     let text = |name: &str| event[name].as_str().unwrap().to_owned();
     let measurement = text("type");
     let mut tags = BTreeMap::from([
@@ -94,7 +91,9 @@ fn point(
         match value {
             Value::Number(value) => number(&mut fields, name, value.as_f64().unwrap()),
             Value::Bool(value) => number(&mut fields, name, f64::from(u8::from(*value))),
-            Value::String(value) if !(name == "reason" && measurement == "deposit" && text("device") == "volunteers") => {
+            Value::String(value)
+                if !(name == "reason" && measurement == "deposit" && text("device") == "volunteers") =>
+            {
                 let carried = value.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
                 fields.insert(name.clone(), Written::Text(carried));
             }
@@ -104,7 +103,10 @@ fn point(
     }
     let words = |field: &str, words: &[&'static str]| {
         let said = event.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
-        words.iter().map(|word| ((*word).to_owned(), Written::Number(f64::from(u8::from(*word == said))))).collect::<Vec<_>>()
+        words
+            .iter()
+            .map(|word| ((*word).to_owned(), Written::Number(f64::from(u8::from(*word == said)))))
+            .collect::<Vec<_>>()
     };
     match measurement.as_str() {
         "deposit" => {

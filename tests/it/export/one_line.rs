@@ -28,7 +28,8 @@ pub fn holds(bytes: &[u8]) {
     assert!(point.write(&mut lines));
     unambiguous(&lines);
     assert_eq!(split_lines(&lines).filter(|line| !line.is_empty()).count(), 1, "{lines:?}");
-    let read: Vec<_> = parse_lines(&lines).collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}: {lines:?}"));
+    let read: Vec<_> =
+        parse_lines(&lines).collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}: {lines:?}"));
     let [read] = &read[..] else { panic!("{} points: {lines:?}", read.len()) };
     same(&point, read, &lines);
 }

@@ -107,7 +107,8 @@ impl Influx {
 
     /// Comes back once it holds these points.
     pub async fn until(&self, expected: &Points) {
-        self.until_so(|influx| influx.points() == *expected, || format!("{:#?}", difference(expected, &self.points()))).await;
+        self.until_so(|influx| influx.points() == *expected, || format!("{:#?}", difference(expected, &self.points())))
+            .await;
     }
 
     pub async fn until_so(&self, so: impl Fn(&Self) -> bool, otherwise: impl Fn() -> String) {
@@ -132,7 +133,8 @@ async fn take(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, b
     let header = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap());
     assert_eq!((uri.path(), header("content-encoding")), ("/api/v2/write", "gzip"));
     if header("authorization") != format!("Token {TOKEN}") {
-        return (StatusCode::UNAUTHORIZED, r#"{"code":"unauthorized","message":"unauthorized access"}"#).into_response();
+        return (StatusCode::UNAUTHORIZED, r#"{"code":"unauthorized","message":"unauthorized access"}"#)
+            .into_response();
     }
     let mut lines = String::new();
     GzDecoder::new(&body[..]).read_to_string(&mut lines).unwrap();

@@ -86,12 +86,14 @@ impl Victoria {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let get = |path: &str| client.get(format!("http://127.0.0.1:{}/{path}", self.port)).send();
         get("internal/force_flush").await.ok()?;
-        let exported = get("api/v1/export?match%5B%5D=%7B__name__%21%3D%22%22%7D&start=0").await.ok()?.text().await.ok()?;
+        let exported =
+            get("api/v1/export?match%5B%5D=%7B__name__%21%3D%22%22%7D&start=0").await.ok()?.text().await.ok()?;
         let mut samples = Samples::new();
         for line in exported.lines() {
             let line: Value = serde_json::from_str(line).ok()?;
             let tags = line["metric"].as_object().unwrap().iter();
-            let tags: BTreeMap<_, _> = tags.map(|(tag, value)| (tag.clone(), value.as_str().unwrap().to_owned())).collect();
+            let tags: BTreeMap<_, _> =
+                tags.map(|(tag, value)| (tag.clone(), value.as_str().unwrap().to_owned())).collect();
             if TEXTS.iter().any(|text| tags["__name__"].ends_with(text)) {
                 continue;
             }
