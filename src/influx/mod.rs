@@ -104,7 +104,7 @@ impl Failure {
             Self::NoAnswer(NoAnswer::TooSlow(_)) => "`influx.timeout_seconds` says how long an answer may take",
             Self::Refused { status: 401 | 403, .. } => "may `influx.token` write to `influx.bucket`?",
             Self::Refused { status: 404, .. } => "are `influx.org` and `influx.bucket` there?",
-            Self::Refused { status: 300..400, .. } => "`influx.url` must be the address that answers itself",
+            Self::Refused { status: 300..=399, .. } => "`influx.url` must be the address that answers itself",
             Self::NoAnswer(NoAnswer::Unreadable) | Self::Refused { .. } => "it is tried again",
         }
     }

@@ -1,5 +1,4 @@
-//! A server that takes lines as InfluxDB 2 does: read by InfluxData's own parser, a field of a point written again
-//! replacing the one that was there. It does as a test says, and may stand before another server.
+//! A server that takes lines as InfluxDB 2 does: a field of a point written again replaces the one that was there. It does as a test says, and may stand before another server.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,11 +11,11 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
-use influxdb_line_protocol::{FieldValue, parse_lines};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ledger::{Points, Written, series};
+use super::one_line::{Field, read};
 use crate::support::backend::free_port;
 
 pub(crate) const TOKEN: &str = "s3cret-t0ken==";
@@ -164,21 +163,17 @@ async fn take(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, b
 }
 
 fn keep(points: &mut Points, lines: &str) {
-    for line in parse_lines(lines) {
-        let line = line.unwrap_or_else(|error| panic!("{error}: {lines}"));
-        let tags = line.series.tag_set.iter().flatten();
-        let tags = tags.map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        let time = line.timestamp.unwrap();
-        let point = points.entry((series(&line.series.measurement, tags), time)).or_default();
-        for (key, value) in &line.field_set {
+    for line in read(lines).unwrap() {
+        let series = series(&line.measurement, line.tags.into_iter().collect());
+        let point = points.entry((series, line.time)).or_default();
+        for (key, value) in line.fields {
             let value = match value {
                 #[expect(clippy::cast_precision_loss, reason = "numbers of events stay below 2^53")]
-                FieldValue::I64(number) => Written::Number(*number as f64),
-                FieldValue::F64(number) => Written::Number(*number),
-                FieldValue::String(text) => Written::Text(text.to_string()),
-                other => panic!("{other:?}"),
+                Field::Integer(number) => Written::Number(number as f64),
+                Field::Float(number) => Written::Number(number),
+                Field::Text(text) => Written::Text(text),
             };
-            point.insert(key.to_string(), value);
+            point.insert(key, value);
         }
     }
 }
