@@ -109,6 +109,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         evening: config.projector.evening.clone(),
         retention: config.retention,
         webhooks: config.webhooks,
+        influx: config.influx.clone(),
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 

@@ -89,6 +89,21 @@ fn describe() {
     );
     describe_gauge!("fenlei_alarm_notices_waiting", Unit::Count, "Notices of alarms that are not delivered yet");
     describe_gauge!("fenlei_alarms_open", Unit::Count, "Alarms whose cause holds, by kind");
+    describe_counter!("fenlei_export_events_total", Unit::Count, "Events written to the time-series server");
+    describe_counter!("fenlei_export_batches_total", Unit::Count, "Writes that the time-series server took");
+    describe_counter!(
+        "fenlei_export_failures_total",
+        Unit::Count,
+        "Writes that the time-series server did not take and that are tried again, by reason"
+    );
+    describe_counter!("fenlei_export_refused_total", Unit::Count, "Events that the time-series server refused");
+    describe_gauge!("fenlei_export_refused_events", Unit::Count, "Events that are kept as refused");
+    describe_gauge!("fenlei_export_lag_events", Unit::Count, "Events of the ledger that are not exported yet");
+    describe_gauge!(
+        "fenlei_export_lag_seconds",
+        Unit::Seconds,
+        "How long the first event that is not exported yet has waited"
+    );
     describe_gauge!("fenlei_ledger_rows", Unit::Count, "Events in the ledger");
 }
 

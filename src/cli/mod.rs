@@ -11,6 +11,7 @@ pub mod card_key;
 pub mod check_config;
 pub mod demo;
 pub mod device;
+pub mod export;
 pub mod import;
 pub mod migrate_store;
 pub mod recount;
@@ -76,6 +77,8 @@ enum Command {
     Restore(restore::Args),
     /// Count everything again from the ledger, also while it is being written to, and name what differs.
     Recount(recount::Args),
+    /// How far the export to a time-series server is, and what that refused.
+    Export(export::Args),
     /// What an external broker must know of the devices.
     Device(device::Args),
     /// Rotate the key under which cards are hashed, or replace one that is lost.
@@ -127,6 +130,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::MigrateStore(args) => migrate_store::run(&args, &config()?),
         Command::Restore(args) => restore::run(&args, &config()?),
         Command::Recount(args) => recount::run(&args, &config()?),
+        Command::Export(args) => export::run(&args, &config()?),
         Command::Device(args) => device::run(&args, &config()?),
         Command::CardKey(args) => card_key::run(&args, &config()?, &clock),
     }

@@ -6,6 +6,7 @@
 
 mod broker_url;
 mod entrances;
+mod influx_options;
 mod layers;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use layers::{Layers, Value};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::device_config::EveningMessage;
+use crate::influx;
 use crate::mqtt::embedded::Limits;
 use crate::store::retention::Retention;
 use crate::store::{self, StoreUrl};
@@ -42,6 +44,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where webhooks may lead.
     pub webhooks: Reach,
+    /// Where the ledger is exported to, if anywhere.
+    pub influx: Option<influx::Options>,
     pub log: Log,
 }
 
@@ -145,6 +149,7 @@ impl Config {
         let visits_days = layers.read("retention.visits_days", days);
         let audit_days = layers.read("retention.audit_days", days);
         let private_addresses = layers.read("webhooks.private_addresses", boolean);
+        let influx = influx_options::read(layers);
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
             http: http?,
@@ -157,6 +162,7 @@ impl Config {
             quarantine: Quarantine { max_per_device: max_per_device? },
             retention: Retention { departed_days: departed_days?, visits_days: visits_days?, audit_days: audit_days? },
             webhooks: if private_addresses? { Reach::Anywhere } else { Reach::Public },
+            influx: influx?,
             log: Log { filter: filter? },
         })
     }

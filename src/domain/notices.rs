@@ -82,7 +82,12 @@ impl Quiet {
 /// How long to wait after the failure number `attempts`, from 1 on, in milliseconds. `spread`, 0 to 1, is chance: many
 /// senders do not come back at once. A receiver that asks for a longer wait gets it.
 pub fn back_off(attempts: u32, spread: f64, asked: Option<i64>) -> i64 {
-    let doubled = FIRST_WAIT_MS.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_WAIT_MS);
+    back_off_within((FIRST_WAIT_MS, LONGEST_WAIT_MS), attempts, spread, asked)
+}
+
+/// The same between other waits than those of webhooks, the first and the longest, in milliseconds.
+pub fn back_off_within((first, longest): (i64, i64), attempts: u32, spread: f64, asked: Option<i64>) -> i64 {
+    let doubled = first.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(longest);
     let half = doubled / 2;
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 2^53 by far")]
     let chance = (half as f64 * spread.clamp(0.0, 1.0)) as i64;

@@ -5,6 +5,7 @@ mod alarms;
 mod configure;
 mod courier;
 mod dispatch;
+mod export;
 mod follow;
 pub mod linkage;
 mod linkage_hooks;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
+use crate::influx;
 use crate::mqtt::Publisher;
 use crate::store::retention::{self, Retention};
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
@@ -39,12 +41,14 @@ pub struct Jobs {
     pub retention: Retention,
     /// Where webhooks may lead.
     pub webhooks: Reach,
+    /// Where the ledger is exported to, if anywhere.
+    pub influx: Option<influx::Options>,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention, webhooks } = self;
+        let Self { store, publisher, clock, evening, retention, webhooks, influx } = self;
         let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
         tokio::join!(
             configuring,
@@ -55,6 +59,7 @@ impl Jobs {
             notices::run(store.clone(), clock.clone(), webhooks, stop.clone()),
             linkage::run(store.clone(), clock.clone(), stop.clone()),
             linkage_hooks::run(store.clone(), clock.clone(), webhooks, stop.clone()),
+            export::run(store.clone(), influx, clock.clone(), stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| states::alive(session.connection, now))

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_accounts.sql"),
     include_str!("migrations/0011_vitals.sql"),
     include_str!("migrations/0012_linkage.sql"),
+    include_str!("migrations/0013_export.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.

@@ -16,6 +16,8 @@ pub struct Listed {
     pub site: String,
     pub community: String,
     pub device: String,
+    /// Of the device's hardware.
+    pub incarnation: u32,
     pub received: i64,
     pub event: Event,
     /// Of a deposit.
@@ -57,6 +59,13 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Listed>, Sto
         }
     }
     Ok(found)
+}
+
+/// The event in a row.
+pub fn at(connection: &Connection, id: i64) -> Result<Option<Listed>, StoreError> {
+    let (filter, mut found) = (Filter { limit: 1, ..Filter::default() }, Vec::new());
+    read_block(connection, &filter, (id - 1, id + 1), Order::OldestFirst, &mut found)?;
+    Ok(found.pop())
 }
 
 /// The last `limit` events of a site (its key), the newest first.
@@ -116,7 +125,7 @@ fn read_block(
 ) -> Result<(), StoreError> {
     let mut sql = format!(
         "SELECT {EVENT_COLUMNS}, l.id, s.id, s.community, b.device, l.time + l.lag, l.timing, l.camera, l.volunteer,
-                d.kind
+                d.kind, b.incarnation
          FROM ledger l JOIN boot b ON b.id = l.boot JOIN device d ON d.id = b.device JOIN site s ON s.id = d.site
          LEFT JOIN card c ON c.id = l.card
          WHERE l.id > ? AND l.id < ?"
@@ -161,6 +170,7 @@ fn read_block(
             site: row.get(11)?,
             community: row.get(12)?,
             device: if of_volunteers { VOLUNTEERS.to_owned() } else { row.get(13)? },
+            incarnation: row.get(19)?,
             received: row.get(14)?,
             timing: row.get::<_, Option<u8>>(15)?.map(timing).transpose()?,
             verdict: standing(row.get(17)?, row.get(16)?, own)?,

@@ -24,6 +24,7 @@ pub mod displays;
 pub mod doorstep;
 pub mod erasure;
 pub mod events;
+pub mod export;
 pub mod figures;
 pub mod fillings;
 pub mod fleet;

@@ -2,10 +2,9 @@
 
 use chrono::NaiveDate;
 
-use super::StoreError;
-use super::ledger;
 use super::rollups::{BLOCK_ROWS, Counted, Rollups};
 use super::sql::Connection;
+use super::{StoreError, export, ledger};
 use crate::domain::registry::{Community, Site};
 use crate::domain::roster::CardId;
 use crate::domain::schedule::Timetable;
@@ -42,7 +41,16 @@ pub fn retime(
         }
         Ok(())
     })?;
+    if moved > 0 {
+        export::note_retimed(connection, site.key, instants(site, days))?;
+    }
     Ok(moved)
+}
+
+/// The first instant of `days` at a site, and the first one after them.
+fn instants(site: &Site, days: Days) -> (i64, i64) {
+    let opens = |date| opens_at(site.timetable.zone(), date, 0).timestamp_millis();
+    (opens(days.from), days.before.map_or(i64::MAX, opens))
 }
 
 /// A deposit in the ledger.
@@ -60,9 +68,7 @@ pub(super) fn for_each_deposit(
     days: Days,
     mut each: impl FnMut(Found) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let zone = site.timetable.zone();
-    let from = opens_at(zone, days.from, 0).timestamp_millis();
-    let before = days.before.map_or(i64::MAX, |before| opens_at(zone, before, 0).timestamp_millis());
+    let (from, before) = instants(site, days);
     let mut blocks = connection.prepare_cached(
         "SELECT block FROM ledger_block WHERE site = ?1 AND first_time < ?3 AND last_time >= ?2 ORDER BY block",
     )?;

@@ -20,7 +20,7 @@ use crate::trust;
 
 /// How long a connection may take,
 const CONNECT: Duration = Duration::from_secs(5);
-/// and all of a request with its answer.
+/// and all of a webhook's request with its answer.
 const TOTAL: Duration = Duration::from_secs(10);
 /// How much of an answer is read.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -38,7 +38,7 @@ pub struct Answer {
 }
 
 /// Why there is no answer.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NoAnswer {
     #[error("no http or https URL")]
     BadUrl,
@@ -46,8 +46,8 @@ pub enum NoAnswer {
     Private,
     #[error("no connection")]
     Unreachable,
-    #[error("no answer within {} s", TOTAL.as_secs())]
-    TooSlow,
+    #[error("no answer within {0} s")]
+    TooSlow(u64),
     #[error("the answer is broken or over {MAX_ANSWER} bytes")]
     Unreadable,
 }
@@ -81,20 +81,29 @@ impl Client {
         headers: &[(HeaderName, HeaderValue)],
         body: Vec<u8>,
     ) -> Result<Answer, NoAnswer> {
+        let json = (CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        self.post_within(TOTAL, url, std::iter::once(&json).chain(headers), body).await
+    }
+
+    /// Posts anything; all of it, with the answer, is to take no longer than `within`.
+    pub async fn post_within<'a>(
+        &self,
+        within: Duration,
+        url: &str,
+        headers: impl IntoIterator<Item = &'a (HeaderName, HeaderValue)>,
+        body: Vec<u8>,
+    ) -> Result<Answer, NoAnswer> {
         let uri: Uri = url.parse().map_err(|_| NoAnswer::BadUrl)?;
         // An address that stands there itself is looked up nowhere.
         let host = uri.host().map(|host| host.trim_start_matches('[').trim_end_matches(']').parse());
         if matches!(host, Some(Ok(address)) if !self.reach.allows(address)) {
             return Err(NoAnswer::Private);
         }
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(uri)
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
-            .header(USER_AGENT, AGENT);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let request = Request::builder().method(Method::POST).uri(uri).header(USER_AGENT, AGENT);
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
         let request = request.body(Full::new(Bytes::from(body))).map_err(|_| NoAnswer::BadUrl)?;
-        tokio::time::timeout(TOTAL, self.exchange(request)).await.map_err(|_| NoAnswer::TooSlow)?
+        let answer = tokio::time::timeout(within, self.exchange(request)).await;
+        answer.map_err(|_| NoAnswer::TooSlow(within.as_secs()))?
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("entrance", &[]),
     ("trust", &[]),
     ("webhook", &["trust"]),
+    ("influx", &["webhook"]),
     ("sheets", &[]),
     ("rows", &["domain", "sheets"]),
     ("store", &["domain", "clock"]),
@@ -37,10 +38,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "webhook",
         ],
     ),
-    ("jobs", &["domain", "store", "mqtt", "clock", "webhook"]),
+    ("jobs", &["domain", "store", "mqtt", "clock", "webhook", "influx"]),
     ("card_key", &["domain", "draft", "store"]),
     // It reads a file into the options of the parts; the parts know their options, and no file.
-    ("config", &["domain", "store", "entrance", "mqtt", "ingest", "web", "webhook", "jobs"]),
+    ("config", &["domain", "store", "entrance", "mqtt", "ingest", "web", "webhook", "jobs", "influx"]),
 ];
 
 /// They put the parts together and may import all of them; nobody above may import these.

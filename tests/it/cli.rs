@@ -141,7 +141,7 @@ fn check_config_names_every_mistake_at_once() {
     insta::assert_snapshot!(text(&output.stderr), @r#"
     bad.toml:2: `http.listen` must be an IP address and a port, such as "127.0.0.1:8080" or "[::]:8080"
     bad.toml:3: `http.listn` is not a known key; [http] has: certificate, connections, connections_per_address, head_seconds, key, listen, requests_per_second, sign_in_failures_per_address, streams, streams_per_caller, tls_listen
-    bad.toml:6: `influx.url` is not a known key; the sections are: http, log, mqtt, privacy, projector, quarantine, retention, store, webhooks
+    bad.toml:6: `influx.url` must be http://host:port or https://host:port, or empty to export nothing, without user and password: `influx.token` is for that
     bad.toml:9: `mqtt.url` must be mqtt://user:password@host:port, or mqtts:// with TLS, special characters of the password percent-encoded (# as %23)
     bad.toml:10: `mqtt.client_id` must be a text of 1 to 64 of A-Z a-z 0-9 _ -
     bad.toml:11: is not TOML here: string values must be quoted, expected literal string

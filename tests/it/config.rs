@@ -30,6 +30,7 @@ fn the_defaults_are_complete() {
     assert_eq!(config.store_options().quarantine_cap, 1_000);
     assert_eq!((config.webhooks, config.http.sealed.is_some()), (Reach::Public, false));
     assert_eq!(config.log.filter, "info,mqtt5=warn");
+    assert!(config.influx.is_none());
 }
 
 #[test]
@@ -54,10 +55,11 @@ fn every_key_of_the_defaults_has_a_comment_above_it() {
     let all = "\
         http.certificate http.connections http.connections_per_address http.head_seconds http.key http.listen \
         http.requests_per_second http.sign_in_failures_per_address http.streams http.streams_per_caller \
-        http.tls_listen log.filter mqtt.bytes_per_second mqtt.ca mqtt.certificate mqtt.client_ca \
-        mqtt.client_certificates mqtt.client_id mqtt.connect_seconds mqtt.connections mqtt.connections_per_address \
-        mqtt.failures_per_address mqtt.failures_per_device mqtt.key mqtt.listen mqtt.publishes_per_second \
-        mqtt.subscriptions mqtt.tls_listen mqtt.url privacy.card_key_file projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
+        http.tls_listen influx.batch influx.bucket influx.org influx.timeout_seconds influx.token influx.url log.filter \
+        mqtt.bytes_per_second mqtt.ca mqtt.certificate mqtt.client_ca mqtt.client_certificates mqtt.client_id \
+        mqtt.connect_seconds mqtt.connections mqtt.connections_per_address mqtt.failures_per_address \
+        mqtt.failures_per_device mqtt.key mqtt.listen mqtt.publishes_per_second mqtt.subscriptions mqtt.tls_listen mqtt.url \
+        privacy.card_key_file projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
         retention.audit_days retention.departed_days retention.visits_days store.cache_mib store.readers store.url \
         webhooks.private_addresses";
     assert_eq!(keys.iter().map(String::as_str).collect::<Vec<_>>().join(" "), all);
@@ -130,9 +132,15 @@ fn what_goes_together_is_given_together() {
 #[test]
 fn a_secret_is_in_no_message_and_no_debug_print() {
     let folder = tempfile::tempdir().unwrap();
-    let variables = environment(&[("FENLEI__MQTT__URL", "mqtt://fenlei:hunter2@h")]);
+    let variables = environment(&[
+        ("FENLEI__MQTT__URL", "mqtt://fenlei:hunter2@h"),
+        ("FENLEI__INFLUX__URL", "http://127.0.0.1:8086"),
+        ("FENLEI__INFLUX__ORG", "o"),
+        ("FENLEI__INFLUX__BUCKET", "b"),
+        ("FENLEI__INFLUX__TOKEN", "hunter2"),
+    ]);
     let config = Config::from_layers(None, variables).unwrap();
-    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(config.influx.is_some() && !format!("{config:?}").contains("hunter2"));
     for text in [
         "[mqtt]\nurl = \"https://fenlei:hunter2@h\"",
         "[mqtt]\nurl = [\"mqtt://fenlei:hunter2@h\"]",

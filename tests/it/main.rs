@@ -12,6 +12,7 @@ mod crash;
 mod credentials;
 mod demo;
 mod entrance;
+mod export;
 mod intake;
 mod lids;
 mod linkage;

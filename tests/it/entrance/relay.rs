@@ -56,7 +56,7 @@ async fn an_external_broker_is_reached_by_tls_if_it_proves_who_it_is() {
         (url.clone(), "other-ca.pem", "BadSignature"),
         (url.replace("localhost", "127.0.0.2"), "ca.pem", "not valid for name"),
     ] {
-        let mut doubting = Backend::start_with(&folder, Some(&url), &[("FENLEI__MQTT__CA", ca)]);
+        let mut doubting = Backend::start_with(&folder, Some(&url), vec![("FENLEI__MQTT__CA", ca.to_owned())]);
         let looking = async {
             while !doubting.log().contains(why) {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -68,7 +68,7 @@ async fn an_external_broker_is_reached_by_tls_if_it_proves_who_it_is() {
         doubting.kill();
     }
 
-    let mut backend = Backend::start_with(&folder, Some(&url), &[("FENLEI__MQTT__CA", "ca.pem")]);
+    let mut backend = Backend::start_with(&folder, Some(&url), vec![("FENLEI__MQTT__CA", "ca.pem".to_owned())]);
     backend.ready().await;
     let mut options = v5::MqttOptions::new("one", "127.0.0.1", broker.devices);
     options.set_credentials("one", &bin.secret);

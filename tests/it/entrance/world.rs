@@ -41,7 +41,7 @@ impl World {
         install(&folder, &authority.certify("localhost"));
         let [mqtts, https] = [(); 2].map(|()| free_port());
         let (mqtts_listen, https_listen) = (format!("127.0.0.1:{mqtts}"), format!("127.0.0.1:{https}"));
-        let mut all = vec![
+        let all = [
             ("FENLEI__MQTT__TLS_LISTEN", mqtts_listen.as_str()),
             ("FENLEI__MQTT__CERTIFICATE", "cert.pem"),
             ("FENLEI__MQTT__KEY", "key.pem"),
@@ -49,8 +49,8 @@ impl World {
             ("FENLEI__HTTP__CERTIFICATE", "cert.pem"),
             ("FENLEI__HTTP__KEY", "key.pem"),
         ];
-        all.extend_from_slice(settings);
-        let mut backend = Backend::start_with(&folder, None, &all);
+        let all = all.iter().chain(settings).copied();
+        let mut backend = Backend::start_with(&folder, None, all.map(|(name, value)| (name, value.to_owned())).collect());
         backend.ready().await;
         Self { folder, backend, authority, bin, other, mqtts, https }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fenlei::clock::SharedClock;
 use fenlei::domain::device_config::EveningMessage;
+use fenlei::influx;
 use fenlei::jobs::Jobs;
 use fenlei::mqtt::{Message, Publisher};
 use fenlei::store::retention::Retention;
@@ -28,19 +29,18 @@ pub(crate) struct Line {
 
 impl Line {
     pub fn start(api: &Api) -> Self {
+        Self::exporting(api, None)
+    }
+
+    /// One that exports the ledger too.
+    pub fn exporting(api: &Api, influx: Option<influx::Options>) -> Self {
         let (queue, published) = mpsc::channel(1_000);
         let (connection, connected) = watch::channel(Some(1));
         let clock: SharedClock = api.clock.clone();
         let evening = EveningMessage { text: "垃圾分类".into(), start: Minute::new(1110).unwrap(), seconds: 7200 };
         let publisher = Publisher::External(queue, connected);
-        let jobs = Jobs {
-            store: api.store.clone(),
-            publisher,
-            clock,
-            evening,
-            retention: Retention::default(),
-            webhooks: Reach::Anywhere,
-        };
+        let (store, retention, webhooks) = (api.store.clone(), Retention::default(), Reach::Anywhere);
+        let jobs = Jobs { store, publisher, clock, evening, retention, webhooks, influx };
         let stop = CancellationToken::new();
         Self { published, connection, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }

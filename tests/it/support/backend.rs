@@ -27,19 +27,19 @@ pub(crate) struct Backend {
 impl Backend {
     /// Starts it in a folder, with its own broker or with the one that `url` names.
     pub(crate) fn start(folder: &Folder, url: Option<&str>) -> Self {
-        Self::start_with(folder, url, &[])
+        Self::start_with(folder, url, Vec::new())
     }
 
     /// The same with settings of its own, as variables of the environment.
-    pub(crate) fn start_with(folder: &Folder, url: Option<&str>, settings: &[(&'static str, &str)]) -> Self {
+    pub(crate) fn start_with(folder: &Folder, url: Option<&str>, settings: Vec<(&'static str, String)>) -> Self {
         let [http, mqtt] = [(); 2].map(|()| free_port());
         let mut environment = vec![
             ("FENLEI__HTTP__LISTEN", format!("127.0.0.1:{http}")),
             ("FENLEI__MQTT__LISTEN", format!("127.0.0.1:{mqtt}")),
         ];
         environment.extend(folder.environment());
-        environment.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         environment.extend(url.map(|url| ("FENLEI__MQTT__URL", url.to_owned())));
+        environment.extend(settings);
         let client = Client::builder().no_proxy().build().unwrap();
         let mut backend = Self { folder: folder.path(""), environment, process: None, client, http, mqtt };
         backend.start_again();
