@@ -97,6 +97,9 @@ fn a_secret_is_in_no_message_and_no_debug_print() {
     let variables = environment(&[("FENLEI__MQTT__URL", "mqtt://fenlei:hunter2@h")]);
     let config = Config::from_layers(None, variables).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
+    let stored = "[store]\nurl = \"postgres://fenlei:hunter2@h/fenlei\"";
+    let config = Config::from_layers(Some(&file(&folder, stored)), []).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
     for text in [
         "[mqtt]\nurl = \"mqtts://fenlei:hunter2@h\"",
         "[mqtt]\nurl = [\"mqtt://fenlei:hunter2@h\"]",
@@ -106,7 +109,7 @@ fn a_secret_is_in_no_message_and_no_debug_print() {
         "[mqtt]\nurll = \"mqtt://fenlei:hunter2@h\"",
         "[mqtt]\nurl = \"mqtt://fenlei:hunter2\\q@h\"",
         "[mqtt]\nlisten = \"hunter2\"",
-        "[store]\nurl = \"postgres://fenlei:hunter2@h/fenlei\"",
+        "[store]\nurl = \"postgres://fenlei:hunter2@h/fenlei?sslmode=require\"",
     ] {
         let mistakes = Config::from_layers(Some(&file(&folder, text)), []).unwrap_err();
         for printed in [mistakes.to_string(), format!("{mistakes:?}")] {
