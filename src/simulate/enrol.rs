@@ -133,7 +133,7 @@ mod tests {
     use crate::store::open_beside;
 
     fn enrolled(path: &Path, today: &str) -> Vec<Credential> {
-        let mut connection = open_beside(path).unwrap();
+        let connection = open_beside(path).unwrap();
         let transaction = connection.transaction().unwrap();
         let mut rollups = Rollups::default();
         let sample = Neighbourhood::sample(today.parse().unwrap());

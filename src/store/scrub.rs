@@ -122,7 +122,7 @@ mod tests {
             let bytes = std::fs::read(&path).unwrap();
             bytes.windows(10).filter(|window| window.ends_with(b"that-goes")).count()
         };
-        assert!(empty_log(&writer).unwrap());
+        assert!(empty_log(writer.sqlite().unwrap()).unwrap());
         assert_ne!(left(), 0, "there is something to scrub");
         wanted(&writer).unwrap();
         scrub(&writer).unwrap();
@@ -145,12 +145,12 @@ mod tests {
             )
             .unwrap();
         let reader = open_reader(&path).unwrap();
-        let reading = reader.unchecked_transaction().unwrap();
-        reading.query_row("SELECT count(*) FROM household", [], |row| row.get::<_, i64>(0)).unwrap();
+        reader.begin_reading().unwrap();
+        reader.query_row("SELECT count(*) FROM household", [], |row| row.get::<_, i64>(0)).unwrap();
         wanted(&writer).unwrap();
         scrub(&writer).unwrap();
         assert!(is_wanted(&writer), "the log is being read");
-        drop(reading);
+        reader.abandon();
         scrub(&writer).unwrap();
         assert!(!is_wanted(&writer));
         let held = "SELECT (SELECT count(*) FROM household) + (SELECT count(*) FROM household_card)

@@ -141,6 +141,9 @@ fn a_secret_is_in_no_message_and_no_debug_print() {
     ]);
     let config = Config::from_layers(None, variables).unwrap();
     assert!(config.influx.is_some() && !format!("{config:?}").contains("hunter2"));
+    let stored = "[store]\nurl = \"postgres://fenlei:hunter2@h/fenlei\"";
+    let config = Config::from_layers(Some(&file(&folder, stored)), []).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
     for text in [
         "[mqtt]\nurl = \"https://fenlei:hunter2@h\"",
         "[mqtt]\nurl = [\"mqtt://fenlei:hunter2@h\"]",
@@ -150,7 +153,7 @@ fn a_secret_is_in_no_message_and_no_debug_print() {
         "[mqtt]\nurll = \"mqtt://fenlei:hunter2@h\"",
         "[mqtt]\nurl = \"mqtt://fenlei:hunter2\\q@h\"",
         "[mqtt]\nlisten = \"hunter2\"",
-        "[store]\nurl = \"postgres://fenlei:hunter2@h/fenlei\"",
+        "[store]\nurl = \"postgres://fenlei:hunter2@h/fenlei?sslmode=require\"",
     ] {
         let mistakes = Config::from_layers(Some(&file(&folder, text)), []).unwrap_err();
         for printed in [mistakes.to_string(), format!("{mistakes:?}")] {

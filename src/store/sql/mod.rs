@@ -17,7 +17,7 @@ pub use postgres::Server;
 pub use row::{MappedRows, OptionalExtension, Row, Rows};
 pub use value::{FromSql, Kind, Kinded, Params, ToSql, Value, ValueRef};
 
-pub use crate::sql_params as params;
+pub(crate) use value::params;
 
 /// What can go wrong with a statement. No error holds a value of a row: it may be a card's hash.
 #[derive(Debug, thiserror::Error)]

@@ -157,12 +157,12 @@ tuples!(A B C D E F G H I J K);
 tuples!(A B C D E F G H I J K L);
 
 /// Values of several types, as a slice.
-#[macro_export]
-macro_rules! sql_params {
+macro_rules! params {
     ($($param:expr),* $(,)?) => {
         &[$(&$param as &dyn $crate::store::sql::ToSql),*] as &[&dyn $crate::store::sql::ToSql]
     };
 }
+pub(crate) use params;
 
 /// A value in a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
