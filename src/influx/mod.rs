@@ -98,7 +98,7 @@ impl Failure {
     /// Which setting it may come from.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoAnswer(NoAnswer::BadUrl | NoAnswer::Unreachable) => {
+            Self::NoAnswer(NoAnswer::BadUrl | NoAnswer::Private | NoAnswer::Unreachable) => {
                 "is `influx.url` right, and does the server run?"
             }
             Self::NoAnswer(NoAnswer::TooSlow(_)) => "`influx.timeout_seconds` says how long an answer may take",
