@@ -7,6 +7,7 @@
 
 mod beside;
 mod check;
+mod soak;
 
 use std::time::{Duration, Instant};
 

@@ -27,12 +27,18 @@ pub(crate) struct Backend {
 impl Backend {
     /// Starts it in a folder, with its own broker or with the one that `url` names.
     pub(crate) fn start(folder: &Folder, url: Option<&str>) -> Self {
+        Self::start_with(folder, url, &[])
+    }
+
+    /// The same, with further variables of the environment.
+    pub(crate) fn start_with(folder: &Folder, url: Option<&str>, further: &[(&'static str, &str)]) -> Self {
         let [http, mqtt] = [(); 2].map(|()| free_port());
         let mut environment = vec![
             ("FENLEI__HTTP__LISTEN", format!("127.0.0.1:{http}")),
             ("FENLEI__MQTT__LISTEN", format!("127.0.0.1:{mqtt}")),
         ];
         environment.extend(url.map(|url| ("FENLEI__MQTT__URL", url.to_owned())));
+        environment.extend(further.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let client = Client::builder().no_proxy().build().unwrap();
         let mut backend = Self { folder: folder.path(""), environment, process: None, client, http, mqtt };
         backend.start_again();
@@ -75,6 +81,11 @@ impl Backend {
         process.kill().unwrap();
         process.wait().unwrap();
         ran
+    }
+
+    /// Its process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
     }
 
     /// What it has logged, of all its starts.
