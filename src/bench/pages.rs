@@ -4,19 +4,15 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::header;
 use tokio_util::sync::CancellationToken;
 
+use super::client::Client;
 use crate::clock::SharedClock;
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Inbound;
@@ -87,30 +83,23 @@ pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>
     let base = format!("http://{}", listener.address()?);
     let stop = CancellationToken::new();
     let serving = tokio::spawn(web::serve(vec![listener], patience, web::router(app), stop.clone()));
-    let client = Client::builder(TokioExecutor::new()).build_http();
+    let client = Client::new(base, header::COOKIE, session);
     let mut timed = Vec::new();
     for path in std::iter::once(&"/healthz").chain(PAGES) {
-        timed.push(time(&client, &base, path, &session).await?);
+        timed.push(time(&client, path).await?);
     }
     stop.cancel();
     serving.await?;
     Ok(timed)
 }
 
-async fn time(
-    client: &Client<HttpConnector, Empty<Bytes>>,
-    base: &str,
-    path: &'static str,
-    session: &str,
-) -> anyhow::Result<Timed> {
-    let (mut took, mut bytes) = (Vec::new(), 0);
+async fn time(client: &Client, path: &'static str) -> anyhow::Result<Timed> {
+    let mut bytes = 0;
+    let mut took = Vec::new();
     for _ in 0..TURNS {
-        let request = Request::get(format!("{base}{path}")).header(header::COOKIE, session).body(Empty::new())?;
-        let begun = Instant::now();
-        let answer = client.request(request).await?;
-        ensure!(answer.status() == StatusCode::OK, "{path} answers {}", answer.status());
-        bytes = answer.into_body().collect().await?.to_bytes().len();
-        took.push(begun.elapsed());
+        let answer = client.get(path).await?;
+        bytes = answer.body.len();
+        took.push(answer.took);
     }
     took.sort();
     Ok(Timed { path, median: took[TURNS / 2], bytes })

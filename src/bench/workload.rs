@@ -19,16 +19,18 @@ const HOUSEHOLDS: u64 = 5_000;
 
 /// The community that the workload fills.
 pub const COMMUNITY: &str = "bench";
+/// A stored password that no secret fits.
+const NO_LOGIN: &str = "no login";
 
 /// Registers the neighbourhood in a new store under `folder`.
 pub async fn prepare(folder: &Path, key: &CardKey) -> anyhow::Result<Store> {
     let store = Store::open(&Options::at(folder.join("bench.db")))?;
-    register(&store, key).await?;
+    register(&store, key, NO_LOGIN).await?;
     Ok(store)
 }
 
-/// Registers the neighbourhood; a device's secret is its id.
-pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
+/// Registers the neighbourhood; `password` is what is stored of the secret that all its devices share.
+pub async fn register(store: &Store, key: &CardKey, password: &str) -> anyhow::Result<()> {
     store
         .write(|session| -> Result<(), store::registry::RegistryError> {
             let committee =
@@ -37,8 +39,9 @@ pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
             store::registry::put_community(session.connection, COMMUNITY, "Bench", "committee", DEFAULT_ZONE)
         })
         .await?;
+    let password = password.to_owned();
     store
-        .write(|session| -> Result<(), store::registry::RegistryError> {
+        .write(move |session| -> Result<(), store::registry::RegistryError> {
             for site in 0..SITES {
                 let id = format!("site-{site}");
                 let fields = SiteFields {
@@ -52,7 +55,7 @@ pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
                 store::registry::put_site(session.connection, &session.registry, &fields)?;
                 for (kind, device) in devices_of(site) {
                     let fields =
-                        DeviceFields { id: &device, site: &id, kind, name: None, streams: None, password: "no login" };
+                        DeviceFields { id: &device, site: &id, kind, name: None, streams: None, password: &password };
                     store::registry::put_device(session.connection, &session.registry, &fields)?;
                 }
             }
@@ -78,13 +81,19 @@ pub async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The site of each device, its kind and its id.
+pub fn devices() -> impl Iterator<Item = (String, DeviceKind, String)> {
+    (0..SITES).flat_map(|site| devices_of(site).map(move |(kind, device)| (format!("site-{site}"), kind, device)))
+}
+
 fn devices_of(site: u64) -> impl Iterator<Item = (DeviceKind, String)> {
     let bins = (0..BINS_A_SITE).map(move |bin| (DeviceKind::Bin, format!("bin-{site}-{bin}")));
     bins.chain([(DeviceKind::Camera, format!("camera-{site}"))])
 }
 
-fn card(household: u64) -> String {
-    format!("04{:012x}", household.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
+/// The card of a household, taken modulo the number of households.
+pub fn card(household: u64) -> String {
+    format!("04{:012x}", (household % HOUSEHOLDS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
 }
 
 /// One publish of the workload.
@@ -92,13 +101,14 @@ fn card(household: u64) -> String {
 pub struct Publish {
     pub topic: String,
     pub payload: String,
+    /// When the event happened, in Unix milliseconds.
+    pub time: i64,
 }
 
 /// Yields `events` publishes of one event each, 25,000 a day, most of them in the open windows, ending before `until`.
 pub struct Workload {
     left: u64,
     done: u64,
-    a_day: u64,
     first_day: DateTime<Utc>,
     clock: DateTime<Utc>,
     seqs: Vec<[u64; BINS_A_SITE as usize + 1]>,
@@ -108,12 +118,11 @@ pub struct Workload {
 
 impl Workload {
     pub fn new(events: u64, until: DateTime<Utc>) -> Self {
-        let a_day = events.div_ceil(MAX_DAYS).max(EVENTS_A_DAY);
-        let days = events.div_ceil(a_day);
+        let days = events.div_ceil(EVENTS_A_DAY);
         let today = until.date_naive().and_time(NaiveTime::MIN).and_utc();
         let first_day = today - TimeDelta::days(i64::try_from(days).unwrap_or(i64::MAX));
         let seqs = vec![[0; BINS_A_SITE as usize + 1]; SITES as usize];
-        Self { left: events, done: 0, a_day, first_day, clock: first_day, seqs, random: 42, judged: None }
+        Self { left: events, done: 0, first_day, clock: first_day, seqs, random: 42, judged: None }
     }
 
     fn random(&mut self, below: u64) -> u64 {
@@ -129,23 +138,23 @@ impl Workload {
         Publish {
             topic: format!("fenlei/v1/site-{site}/{kind}/{device}/event"),
             payload: format!(r#"{{"boot":1,"seq":{seq},"time":"{time}",{fields}}}"#),
+            time: self.clock.timestamp_millis(),
         }
     }
 }
 
-const EVENTS_A_DAY: u64 = 25_000;
-/// An event may come up to 90 days late: more events than these days hold make fuller days.
-const MAX_DAYS: u64 = 80;
+/// The same however many events there are: a neighbourhood grows older, not louder.
+pub const EVENTS_A_DAY: u64 = 25_000;
 
 /// The day of a site whose hours are kept: which share of its events has come by which minute of the day.
 const DAY: [(u64, u64); 6] = [(0, 0), (4, 8 * 60), (48, 9 * 60), (52, 17 * 60), (96, 18 * 60), (100, 24 * 60)];
 
-/// When the event of this number among `a_day` happens, in milliseconds of the day.
-fn moment(number: u64, a_day: u64) -> u64 {
+/// When the event of this number on its day happens, in milliseconds of the day.
+fn moment(number: u64) -> u64 {
     let scaled = number * 100;
-    let pair = DAY.windows(2).find(|pair| scaled < pair[1].0 * a_day);
+    let pair = DAY.windows(2).find(|pair| scaled < pair[1].0 * EVENTS_A_DAY);
     let [(share, from), (next, to)] = pair.map_or([DAY[4], DAY[5]], |pair| [pair[0], pair[1]]);
-    from * 60_000 + (scaled - share * a_day) * (to - from) * 60_000 / ((next - share) * a_day)
+    from * 60_000 + (scaled - share * EVENTS_A_DAY) * (to - from) * 60_000 / ((next - share) * EVENTS_A_DAY)
 }
 
 impl Iterator for Workload {
@@ -153,11 +162,11 @@ impl Iterator for Workload {
 
     fn next(&mut self) -> Option<Publish> {
         self.left = self.left.checked_sub(1)?;
-        let (day, number) = (self.done / self.a_day, self.done % self.a_day);
+        let (day, number) = (self.done / EVENTS_A_DAY, self.done % EVENTS_A_DAY);
         self.done += 1;
         // The site's clock is eight hours ahead.
         self.clock = self.first_day + TimeDelta::days(i64::try_from(day).unwrap_or(0)) - TimeDelta::hours(8)
-            + TimeDelta::milliseconds(i64::try_from(moment(number, self.a_day)).unwrap_or(0));
+            + TimeDelta::milliseconds(i64::try_from(moment(number)).unwrap_or(0));
         let site = self.random(SITES);
         let bin = self.random(BINS_A_SITE);
         let device = format!("bin-{site}-{bin}");

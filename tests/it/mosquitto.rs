@@ -76,6 +76,10 @@ impl Broker {
         format!("mqtt://fenlei:{}@127.0.0.1:{}", PASSWORD.replace(' ', "%20"), self.backend)
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// `kill -9`: what it had not written to its file is gone.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();

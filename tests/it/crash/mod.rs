@@ -7,6 +7,7 @@
 
 mod beside;
 pub(crate) mod check;
+mod soak;
 
 use std::time::{Duration, Instant};
 

@@ -84,6 +84,11 @@ impl Backend {
         ran
     }
 
+    /// Its process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// What it has logged, of all its starts.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("serve.log")).unwrap()

@@ -28,6 +28,8 @@ const BINS: [&str; 4] = ["load-1", "load-2", "load-3", "load-4"];
 const CAMERAS: [&str; 1] = ["load-cam"];
 pub(crate) const CARDS: [&str; 8] = ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"];
 const TICK: Duration = Duration::from_millis(20);
+/// For a load that goes on for long.
+pub(crate) const SLOW_TICK: Duration = Duration::from_millis(200);
 /// What happens in a tick at most.
 const BURST: usize = 20;
 /// Events lie this far back at most.
@@ -60,10 +62,15 @@ impl Load {
 
     /// Begins; the devices go on until [`Load::finish`].
     pub(crate) fn start(credentials: &[Credential], port: u16, seed: u64) -> Self {
+        Self::start_with(credentials, port, seed, TICK)
+    }
+
+    /// The same, with something happening to each device once a tick.
+    pub(crate) fn start_with(credentials: &[Credential], port: u16, seed: u64, tick: Duration) -> Self {
         let told: Told = BINS.into_iter().chain(CAMERAS).map(|device| (device, Arc::default())).collect();
         let (end, ended) = watch::channel(false);
         let mut random = Rng::with_seed(seed);
-        let source = |device| (device, happenings(device, told.clone(), random.fork(), ended.clone()));
+        let source = |device| (device, happenings(device, told.clone(), random.fork(), tick, ended.clone()));
         let sources: Sources = told.keys().copied().map(source).collect();
         let broker = Broker { host: "127.0.0.1".to_owned(), port };
         let clock: SharedClock = Arc::new(SystemClock);
@@ -110,9 +117,10 @@ fn happenings(
     device: &'static str,
     told: Told,
     mut random: Rng,
+    tick: Duration,
     mut ended: watch::Receiver<bool>,
 ) -> BoxStream<'static, Occurrence> {
-    let bursts = each_tick(move || {
+    let bursts = each_tick(tick, move || {
         let burst: Vec<_> = (0..random.usize(1..=BURST)).map(|_| happens(device, &told, &mut random)).collect();
         told[device].lock().unwrap().extend(burst.iter().cloned());
         burst
@@ -121,8 +129,8 @@ fn happenings(
     bursts.take_until(end).flat_map(futures::stream::iter).boxed()
 }
 
-fn each_tick<T>(mut make: impl FnMut() -> T) -> impl futures::Stream<Item = T> {
-    let timer = tokio::time::interval(TICK);
+fn each_tick<T>(tick: Duration, mut make: impl FnMut() -> T) -> impl futures::Stream<Item = T> {
+    let timer = tokio::time::interval(tick);
     futures::stream::unfold(timer, |mut timer| async {
         timer.tick().await;
         Some(((), timer))
