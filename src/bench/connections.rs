@@ -91,7 +91,8 @@ async fn gather(
     secret: Option<&str>,
     clock: &SharedClock,
 ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
-    let mut connecting = stream::iter(0..devices).map(|number| join(port, number, secret, clock)).buffer_unordered(AT_ONCE);
+    let mut connecting =
+        stream::iter(0..devices).map(|number| join(port, number, secret, clock)).buffer_unordered(AT_ONCE);
     let mut fleet = JoinSet::new();
     while let Some(connected) = connecting.next().await {
         let (client, mut connection) = connected.context("a device cannot connect: does `ulimit -n` allow so many?")?;

@@ -36,10 +36,7 @@ pub fn rates(report: &growth::Report, goal: f64) -> anyhow::Result<String> {
             .y_label_formatter(&|rate| format!("{:.0}", rate / 1_000.0))
             .draw()?;
         let legend = |colour: RGBColor| move |(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2));
-        chart
-            .draw_series(LineSeries::new(rates, OURS.stroke_width(2)))?
-            .label("pipeline")
-            .legend(legend(OURS));
+        chart.draw_series(LineSeries::new(rates, OURS.stroke_width(2)))?.label("pipeline").legend(legend(OURS));
         chart
             .draw_series(LineSeries::new(goals, GOAL.stroke_width(2)))?
             .label(format!("{goal} of the raw log in the same stretch"))

@@ -58,7 +58,8 @@ async fn median(client: &Client, path: &str) -> anyhow::Result<Duration> {
 
 fn count(folder: &Path, first: NaiveDate, last: NaiveDate) -> anyhow::Result<Duration> {
     let connection = connection::open_reader(&folder.join("bench.db"))?;
-    let day = |day: NaiveDate| (day.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(8)).timestamp_millis();
+    let day =
+        |day: NaiveDate| (day.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(8)).timestamp_millis();
     let begun = Instant::now();
     let cards: i64 = connection.query_row(
         "SELECT count(DISTINCT card) FROM ledger WHERE time >= ?1 AND time < ?2 AND timing IN (1, 2)",

@@ -45,9 +45,10 @@ pub fn table(rows: &[Row]) -> String {
     let mut text = String::from("| measured | Fenlei | reference | ratio | goal |\n|---|---|---|---|---|\n");
     for row in rows {
         let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-        let goal = row.goal.as_ref().map_or_else(String::new, |(goal, met)| {
-            if *met { goal.clone() } else { format!("{goal}: **missed**") }
-        });
+        let goal = row
+            .goal
+            .as_ref()
+            .map_or_else(String::new, |(goal, met)| if *met { goal.clone() } else { format!("{goal}: **missed**") });
         // Writing to a text cannot fail.
         let _ = writeln!(text, "| {} | {} | {} | {ratio} | {goal} |", row.measured, row.ours, row.reference);
     }
@@ -86,15 +87,17 @@ pub fn of_growth(report: &growth::Report) -> Vec<Row> {
     let (early, late) = report.answers;
     let compared = |name: &str, pick: fn(&super::questions::Answers) -> Duration| {
         let (early, late) = (pick(&early), pick(&late));
-        Row::new(format!("{name} at {events} events"), millis(late))
-            .beside(format!("at {}: {}", grouped(STRETCH.min(report.events())), millis(early)), Some(share(late, early)))
+        Row::new(format!("{name} at {events} events"), millis(late)).beside(
+            format!("at {}: {}", grouped(STRETCH.min(report.events())), millis(early)),
+            Some(share(late, early)),
+        )
     };
     let month = share(late.month, early.month);
     rows.push(compared("participation of a month", |answers| answers.month).wanted("ratio at most 1.2", month <= 1.2));
-    rows.push(
-        Row::new(format!("the same, at {events} events"), millis(late.month))
-            .beside(format!("its cards counted in SQL over the ledger: {}", millis(late.count)), Some(share(late.month, late.count))),
-    );
+    rows.push(Row::new(format!("the same, at {events} events"), millis(late.month)).beside(
+        format!("its cards counted in SQL over the ledger: {}", millis(late.count)),
+        Some(share(late.month, late.count)),
+    ));
     rows.push(compared("the hours of a site in a month", |answers| answers.hours));
     rows.push(compared("a hundred events of a day", |answers| answers.events));
     rows.push(compared("the page of the community", |answers| answers.page));
@@ -153,14 +156,18 @@ pub fn of_broker(reports: &[broker::Report]) -> Vec<Row> {
     let median = (ratios[(ratios.len() - 1) / 2]).midpoint(ratios[ratios.len() / 2]);
     let span = |pick: fn(&broker::Report) -> Duration| {
         let rates: Vec<f64> = reports.iter().map(|report| rate(report.events, pick(report))).collect();
-        let (least, most) = rates.iter().fold((f64::MAX, 0.0_f64), |(least, most), rate| (least.min(*rate), most.max(*rate)));
+        let (least, most) =
+            rates.iter().fold((f64::MAX, 0.0_f64), |(least, most), rate| (least.min(*rate), most.max(*rate)));
         format!("{}–{}", thousands(least), a_second(most))
     };
     let title = format!("Mosquitto, QoS 1, {} queued events drained, {} rounds", grouped(events), reports.len());
     let all = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect::<Vec<_>>().join(", ");
     vec![
         Row::new(title, span(|report| report.fenlei))
-            .beside(format!("`mosquitto_sub -q 1`: {} (ratios {all})", span(|report| report.mosquitto_sub)), Some(median))
+            .beside(
+                format!("`mosquitto_sub -q 1`: {} (ratios {all})", span(|report| report.mosquitto_sub)),
+                Some(median),
+            )
             .wanted("median ratio at least 0.9", median >= 0.9),
     ]
 }
@@ -170,7 +177,10 @@ pub fn of_what_if(report: &what_if::Report) -> Vec<Row> {
     let title = format!("another schedule held against a year of a site, {} deposits", grouped(report.deposits));
     vec![
         Row::new(title, millis(report.what_if))
-            .beside(format!("a plain count in SQL: {}", millis(report.count)), Some(share(report.what_if, report.count)))
+            .beside(
+                format!("a plain count in SQL: {}", millis(report.count)),
+                Some(share(report.what_if, report.count)),
+            )
             .wanted("under 1 s", report.what_if < Duration::from_secs(1)),
     ]
 }
@@ -249,8 +259,14 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
-        assert_eq!(["0", "999", "1,000", "20,000,000"], [0, 999, 1_000, 20_000_000].map(grouped).each_ref().map(|s| s.as_str()));
-        assert_eq!(["12", "1,230", "190,000"], [12.4, 1_234.0, 190_499.0].map(thousands).each_ref().map(|s| s.as_str()));
+        assert_eq!(
+            ["0", "999", "1,000", "20,000,000"],
+            [0, 999, 1_000, 20_000_000].map(grouped).each_ref().map(|s| s.as_str())
+        );
+        assert_eq!(
+            ["12", "1,230", "190,000"],
+            [12.4, 1_234.0, 190_499.0].map(thousands).each_ref().map(|s| s.as_str())
+        );
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub struct Args {
 pub fn run(args: &Args, config: &Config) -> Result<()> {
     let file = &args.file;
     let Some(place) = config.store.url.file() else {
-        bail!("the store is on a PostgreSQL server, whose own tools put a copy back: pg_restore --dbname=DATABASE FILE");
+        bail!(
+            "the store is on a PostgreSQL server, whose own tools put a copy back: pg_restore --dbname=DATABASE FILE"
+        );
     };
     // Of a store that was moved away by halves, the write-ahead log would be taken for the restored one's.
     for left in ["", "-wal", "-journal"] {

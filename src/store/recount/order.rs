@@ -6,8 +6,8 @@ use fenlei_wire::vocabulary::{EventType, Verdict};
 use foldhash::fast::RandomState;
 use serde::Deserialize;
 
-use super::super::sql::Connection;
 use super::super::StoreError;
+use super::super::sql::Connection;
 use super::Part;
 use super::read::{Boot, Facts};
 use crate::domain::registry::VOLUNTEERS;

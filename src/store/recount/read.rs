@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use fenlei_wire::vocabulary::DeviceKind;
 use foldhash::fast::RandomState;
 
-use super::super::sql::Connection;
 use super::super::StoreError;
+use super::super::sql::Connection;
 use crate::domain::recount::Place;
 use crate::domain::registry::VOLUNTEERS;
 use crate::domain::schedule::Schedule;

@@ -133,6 +133,9 @@ fn flat(samples: &[Sample]) {
     };
     let (early, late) = samples.split_at(samples.len() / 2);
     let (early, late, after) = (median(early), median(late), last.after.as_secs());
-    say(&format!("resident memory: {early} bytes in the first half, {late} in the second, {} looks, {after} s", samples.len()));
+    say(&format!(
+        "resident memory: {early} bytes in the first half, {late} in the second, {} looks, {after} s",
+        samples.len()
+    ));
     assert!(late * 4 <= early * 5, "memory grows: {samples:?}");
 }

@@ -50,7 +50,8 @@ impl World {
             ("FENLEI__HTTP__KEY", "key.pem"),
         ];
         let all = all.iter().chain(settings).copied();
-        let mut backend = Backend::start_with(&folder, None, all.map(|(name, value)| (name, value.to_owned())).collect());
+        let mut backend =
+            Backend::start_with(&folder, None, all.map(|(name, value)| (name, value.to_owned())).collect());
         backend.ready().await;
         Self { folder, backend, authority, bin, other, mqtts, https }
     }
