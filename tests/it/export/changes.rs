@@ -31,7 +31,7 @@ async fn every_type_of_event_is_written_as_the_readme_says() {
                 json!({"type": "emptied", "stream": "residual", "grams": 200_000}),
                 json!({"type": "door", "open": true, "by": "resident"}),
                 json!({"type": "alarm", "alarm": "low_battery", "active": true}),
-                json!({"type": "executed", "command": FORGED, "status": "failed", "detail": FORGED}),
+                json!({"type": "executed", "command": "c-1", "status": "failed", "detail": FORGED}),
                 json!({"type": "heartbeat", "celsius": 21.5, "millivolts": 3712, "rssi": -71}),
                 json!({"type": "heartbeat"}),
                 json!({"type": "lost", "of_boot": 1, "from": 90, "to": 99}),
@@ -52,7 +52,7 @@ async fn every_type_of_event_is_written_as_the_readme_says() {
     world
         .says(
             "gate/projector/beam-1",
-            [json!({"type": "display", "command": "a b", "status": "displayed", "detail": "\\"})],
+            [json!({"type": "display", "command": "c-2", "status": "displayed", "detail": "\\"})],
         )
         .await;
     world.export(5_000);
