@@ -74,5 +74,16 @@ fn settings_that_cannot_work_are_named_without_the_token() {
     });
     let said = said.concat();
     assert!(!said.contains("hunter2"), "{said}");
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    lacking.toml:2: `influx.url` is set, so `influx.bucket` must be set too
+    lacking.toml:2: `influx.url` is set, so `influx.token` must be set too
+    bad.toml:2: `influx.url` must be http://host:port or https://host:port, or empty to export nothing, without user and password: `influx.token` is for that
+    bad.toml:3: `influx.org` must be a text of up to 256 bytes
+    bad.toml:4: `influx.bucket` must be a text of up to 256 bytes
+    bad.toml:5: `influx.token` must be 1 to 512 visible ASCII characters, without blanks
+    bad.toml:6: `influx.batch` must be a whole number from 1 to 50000
+    bad.toml:7: `influx.timeout_seconds` must be a whole number from 1 to 600
+    worse.toml:2: `influx.url` must be http://host:port or https://host:port, or empty to export nothing
+    worse.toml:3: `influx.token` must be 1 to 512 visible ASCII characters, without blanks
+    ");
 }

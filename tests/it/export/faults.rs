@@ -72,7 +72,7 @@ async fn a_batch_that_is_too_large_is_divided() {
 /// The expected points without those of some seqs of the bin.
 async fn without(world: &World, seqs: &[i64]) -> Points {
     let mut expected = world.expected().await;
-    expected.retain(|((_, time), _)| !seqs.iter().any(|seq| (time - seq - 618_033 - 414_213) % 1_000_000 == 0));
+    expected.retain(|(_, time), _| !seqs.iter().any(|seq| (time - seq - 618_033 - 414_213) % 1_000_000 == 0));
     expected
 }
 

@@ -1,6 +1,5 @@
 //! A server that takes lines as InfluxDB 2 does: a field of a point written again replaces the one that was there. It does as a test says, and may stand before another server.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

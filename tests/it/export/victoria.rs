@@ -162,7 +162,7 @@ fn happenings(device: &'static str, boot: u32, count: i64) -> impl futures::Stre
             (CAMERA, _) => Body::Sighting { what: SightingKind::ALL[at as usize % 5], confidence: 875 },
             (_, 0) => Body::Fill { stream, percent: (at % 101) as u8, celsius: Some(-5) },
             // Whoever believed it would find lines of its own in it.
-            (_, 2) => Body::Executed { command: FORGED, status: ExecutedStatus::Done, detail: Some(FORGED) },
+            (_, 2) => Body::Executed { command: "c-1", status: ExecutedStatus::Done, detail: Some(FORGED) },
             (_, 1) => Body::Emptied { stream, grams: number },
             _ => {
                 let verdict = (at % 3 > 0).then(|| Verdict::ALL[at as usize % 2]);
