@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_store_keeps_to_its_first_key() {
         let folder = tempfile::tempdir().unwrap();
-        let store = crate::store::open_beside(&folder.path().join("store")).unwrap();
+        let store = crate::store::open_beside(folder.path().join("store")).unwrap();
         let (path, other) = (folder.path().join("key"), folder.path().join("other"));
         let key = for_store(&store, &path).unwrap();
         assert_eq!(for_store(&store, &path).unwrap().fingerprint(), key.fingerprint());

@@ -31,7 +31,7 @@ impl Backend {
     /// Runs on `bench.db` in `folder`, which must be there.
     pub async fn start(folder: &Path, clock: &SharedClock) -> anyhow::Result<Self> {
         let token = {
-            let connection = store::open_beside(&folder.join("bench.db"))?;
+            let connection = store::open_beside(folder.join("bench.db"))?;
             tokens::add(&connection, None, &BTreeSet::from([Role::Admin]), clock.now().timestamp_millis())?
         };
         let (http, mqtt) = (free_port()?, free_port()?);

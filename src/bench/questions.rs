@@ -57,7 +57,7 @@ async fn median(client: &Client, path: &str) -> anyhow::Result<Duration> {
 }
 
 fn count(folder: &Path, first: NaiveDate, last: NaiveDate) -> anyhow::Result<Duration> {
-    let connection = connection::open_reader(&folder.join("bench.db"))?;
+    let connection = connection::open_reader(folder.join("bench.db"))?;
     let day =
         |day: NaiveDate| (day.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(8)).timestamp_millis();
     let begun = Instant::now();

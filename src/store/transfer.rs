@@ -88,7 +88,7 @@ fn tables(from: &Connection) -> Result<Vec<Table>, StoreError> {
     let mut ordered: Vec<Table> = Vec::new();
     while !waiting.is_empty() {
         let there = |name: &String| ordered.iter().any(|table| table.name == *name);
-        let next = waiting.iter().position(|table| table.parents.iter().all(|parent| there(parent)));
+        let next = waiting.iter().position(|table| table.parents.iter().all(&there));
         ordered.push(waiting.remove(next.ok_or(StoreError::Corrupt("tables that refer to each other in a circle"))?));
     }
     Ok(ordered)

@@ -189,7 +189,7 @@ fn a_variable_may_name_a_file_with_the_value() {
 fn a_file_of_a_variable_that_cannot_be_meant_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("wrong");
-    std::fs::write(&wrong, "mqtts://fenlei:hunter2@h").unwrap();
+    std::fs::write(&wrong, "https://fenlei:hunter2@h").unwrap();
     let of = |variables: &[(&str, &str)]| Config::from_layers(None, environment(variables)).unwrap_err().to_string();
     let both = of(&[("FENLEI__MQTT__URL", "mqtt://h"), ("FENLEI__MQTT__URL_FILE", "/run/secrets/url")]);
     assert_eq!(

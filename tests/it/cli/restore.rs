@@ -13,7 +13,7 @@ use crate::support::place::Place;
 
 /// Every seq in the ledger, by device.
 fn seqs(folder: &Folder, name: &str) -> BTreeMap<String, Vec<u64>> {
-    let store = fenlei::store::open_beside(&folder.path(name)).unwrap();
+    let store = fenlei::store::open_beside(folder.path(name)).unwrap();
     let mut select = store
         .prepare("SELECT b.device, l.seq FROM ledger l JOIN boot b ON b.id = l.boot WHERE b.boot = ?1 ORDER BY 1, 2")
         .unwrap();
