@@ -28,7 +28,7 @@ fn the_defaults_are_complete() {
     assert_eq!((config.store.cache_mib, config.store.readers), (64, 4));
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
-    assert_eq!((config.webhooks, config.http.sealed.is_some()), (Reach::Public, false));
+    assert_eq!((config.webhooks, config.http.sealed.is_some()), (Reach::Anywhere, false));
     assert_eq!(config.log.filter, "info,mqtt5=warn");
     assert!(config.influx.is_none());
 }
@@ -122,11 +122,11 @@ fn what_goes_together_is_given_together() {
         ("FENLEI__MQTT__TLS_LISTEN", "127.0.0.1:8883"),
         ("FENLEI__MQTT__CLIENT_CA", "devices.pem"),
         ("FENLEI__MQTT__URL", "mqtts://fenlei@broker.example"),
-        ("FENLEI__WEBHOOKS__PRIVATE_ADDRESSES", "true"),
+        ("FENLEI__WEBHOOKS__PRIVATE_ADDRESSES", "false"),
     ]);
     let config = Config::from_layers(Some(&path), variables).unwrap();
     assert!(config.http.sealed.is_some() && config.mqtt.sealed.is_some());
-    assert_eq!((config.mqtt.url.unwrap().port, config.webhooks), (8883, Reach::Anywhere));
+    assert_eq!((config.mqtt.url.unwrap().port, config.webhooks), (8883, Reach::Public));
 }
 
 #[test]
