@@ -1,4 +1,4 @@
-//! `fenlei serve` as a process of its own: what it takes to start, and how much memory it holds.
+//! `fenlei serve` as a process of its own: what it takes to start; and how much memory a process holds.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -20,7 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Backend {
     process: Child,
-    pub mqtt: SocketAddr,
     /// Sees everything.
     pub client: Client,
     /// From the start of the process until `/readyz` answered 200.
@@ -34,7 +33,7 @@ impl Backend {
             let connection = store::open_beside(folder.join("bench.db"))?;
             tokens::add(&connection, None, &BTreeSet::from([Role::Admin]), clock.now().timestamp_millis())?
         };
-        let (http, mqtt) = (free_port()?, free_port()?);
+        let http = free_port()?;
         let client = Client::new(format!("http://{http}"), header::AUTHORIZATION, format!("Bearer {token}"));
         let begun = Instant::now();
         let mut process = Command::new(std::env::current_exe()?)
@@ -42,10 +41,7 @@ impl Backend {
             .current_dir(folder)
             .env("FENLEI__STORE__URL", "sqlite:bench.db")
             .env("FENLEI__HTTP__LISTEN", http.to_string())
-            .env("FENLEI__MQTT__LISTEN", mqtt.to_string())
-            // What it can do is measured, not what it lets a single device do.
-            .env("FENLEI__MQTT__PUBLISHES_PER_SECOND", "1000000")
-            .env("FENLEI__MQTT__BYTES_PER_SECOND", "1073741824")
+            .env("FENLEI__MQTT__LISTEN", "127.0.0.1:0")
             .stdout(Stdio::null())
             .stderr(File::create(folder.join("serve.log"))?)
             .spawn()
@@ -58,12 +54,7 @@ impl Backend {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(Self { process, mqtt, client, ready_after: begun.elapsed() })
-    }
-
-    /// Resident memory in bytes.
-    pub fn resident(&self) -> anyhow::Result<u64> {
-        resident(self.process.id())
+        Ok(Self { process, client, ready_after: begun.elapsed() })
     }
 
     /// Ends it and waits until it is gone.
@@ -98,6 +89,6 @@ pub fn resident(process: u32) -> anyhow::Result<u64> {
 }
 
 /// A loopback address that nothing listens on.
-pub fn free_port() -> std::io::Result<SocketAddr> {
+fn free_port() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

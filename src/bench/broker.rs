@@ -123,13 +123,13 @@ fn mosquitto_sub(port: u16, session: &str, arguments: &[&str]) -> anyhow::Result
     Ok(())
 }
 
-pub(super) struct Mosquitto {
-    pub(super) process: Child,
-    pub(super) port: u16,
+struct Mosquitto {
+    process: Child,
+    port: u16,
 }
 
 impl Mosquitto {
-    pub(super) fn start(folder: &Path) -> anyhow::Result<Self> {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let configuration = folder.join("mosquitto.conf");
         std::fs::write(

@@ -3,13 +3,11 @@
 pub mod backend;
 pub mod broker;
 pub mod client;
-pub mod connections;
 pub mod growth;
 pub mod pages;
 pub mod pipeline;
 pub mod plot;
 pub mod questions;
 pub mod report;
-pub mod visible;
 pub mod what_if;
 pub mod workload;

@@ -22,8 +22,6 @@ pub struct Answers {
     pub hours: Duration,
     /// The first hundred events of a day in the middle of it.
     pub events: Duration,
-    /// The page of the community.
-    pub page: Duration,
     /// `SELECT count(DISTINCT card) …` over the ledger's rows of the month.
     pub count: Duration,
 }
@@ -37,12 +35,10 @@ pub async fn ask(backend: &Backend, folder: &Path, last: DateTime<Utc>) -> anyho
     let month = format!("/api/v1/communities/{COMMUNITY}/participation?from={first}&to={last}&period=range");
     let hours = format!("/api/v1/sites/site-0/hours?from={first}&to={last}");
     let events = format!("/api/v1/events?site=site-0&from={day}T00:00:00Z&to={day}T23:00:00Z&limit=100");
-    let page = format!("/communities/{COMMUNITY}?from={first}&to={last}");
     Ok(Answers {
         month: median(client, &month).await?,
         hours: median(client, &hours).await?,
         events: median(client, &events).await?,
-        page: median(client, &page).await?,
         count: count(folder, first, last)?,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::growth::STRETCH;
 use super::pipeline::Stretch;
-use super::{broker, connections, growth, pages, visible, what_if};
+use super::{broker, growth, pages, what_if};
 
 /// The rate of the pipeline that is wanted, as a share of the raw log's.
 pub const PIPELINE_GOAL: f64 = 0.17;
@@ -100,7 +100,6 @@ pub fn of_growth(report: &growth::Report) -> Vec<Row> {
     ));
     rows.push(compared("the hours of a site in a month", |answers| answers.hours));
     rows.push(compared("a hundred events of a day", |answers| answers.events));
-    rows.push(compared("the page of the community", |answers| answers.page));
     rows.push(
         Row::new(format!("`fenlei serve` on {events} events, from start to ready"), millis(report.cold_start))
             .wanted("under 1 s", report.cold_start < Duration::from_secs(1)),
@@ -116,36 +115,6 @@ pub fn of_batches(batches: &[(usize, Stretch)]) -> Vec<Row> {
             .beside(format!("the raw log: {}", a_second(stretch.log_rate())), Some(stretch.ratio()))
     };
     batches.iter().map(row).collect()
-}
-
-/// From publish to visible.
-pub fn of_visible(report: &visible::Report) -> Vec<Row> {
-    let (top, half) = report.rates;
-    let title = format!("embedded broker, {} bins, each event a publish with QoS 1", report.bins);
-    vec![
-        Row::new(title, a_second(top)),
-        Row::new(
-            format!("publish until the API shows it, at {} ({} looked for): median", a_second(half), report.probes),
-            millis(report.median),
-        ),
-        Row::new("the same: 99 of 100 within", millis(report.p99))
-            .wanted("at most 50 ms", report.p99 <= Duration::from_millis(50)),
-    ]
-}
-
-/// Devices that are connected at once.
-pub fn of_connections(report: &connections::Report) -> Vec<Row> {
-    let (ours, mosquitto) = (report.bytes_a_device, report.mosquitto_bytes_a_device);
-    let devices = grouped(report.devices as u64);
-    vec![
-        Row::new(format!("memory of each of {devices} connected devices"), kb(ours))
-            .beside(format!("Mosquitto: {}", kb(mosquitto)), Some(ours / mosquitto))
-            .wanted("at most 20 kB", ours <= 20_000.0),
-        Row::new(
-            format!("{devices} devices connect, subscribe and publish twice, {} at a time", connections::AT_ONCE),
-            format!("{:.1} s", report.connected_in.as_secs_f64()),
-        ),
-    ]
 }
 
 /// Mosquitto's queue drained.
@@ -226,10 +195,6 @@ fn millis(time: Duration) -> String {
     if millis < 10.0 { format!("{millis:.2} ms") } else { format!("{millis:.0} ms") }
 }
 
-fn kb(bytes: f64) -> String {
-    format!("{:.1} kB", bytes / 1_000.0)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "bytes of memory stay far below 2^53")]
 fn mib(bytes: u64) -> String {
     format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
@@ -275,7 +240,6 @@ mod tests {
             month: Duration::from_micros(month),
             hours: Duration::from_micros(1_500),
             events: Duration::from_micros(2_500),
-            page: Duration::from_millis(20),
             count: Duration::from_millis(900),
         };
         let report = growth::Report {

@@ -19,18 +19,16 @@ const HOUSEHOLDS: u64 = 5_000;
 
 /// The community that the workload fills.
 pub const COMMUNITY: &str = "bench";
-/// A stored password that no secret fits.
-const NO_LOGIN: &str = "no login";
 
 /// Registers the neighbourhood in a new store under `folder`.
 pub async fn prepare(folder: &Path, key: &CardKey) -> anyhow::Result<Store> {
     let store = Store::open(&Options::at(folder.join("bench.db")))?;
-    register(&store, key, NO_LOGIN).await?;
+    register(&store, key).await?;
     Ok(store)
 }
 
-/// Registers the neighbourhood; `password` is what is stored of the secret that all its devices share.
-pub async fn register(store: &Store, key: &CardKey, password: &str) -> anyhow::Result<()> {
+/// Registers the neighbourhood; none of its devices can log in.
+async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
     store
         .write(|session| -> Result<(), store::registry::RegistryError> {
             let committee =
@@ -39,9 +37,8 @@ pub async fn register(store: &Store, key: &CardKey, password: &str) -> anyhow::R
             store::registry::put_community(session.connection, COMMUNITY, "Bench", "committee", DEFAULT_ZONE)
         })
         .await?;
-    let password = password.to_owned();
     store
-        .write(move |session| -> Result<(), store::registry::RegistryError> {
+        .write(|session| -> Result<(), store::registry::RegistryError> {
             for site in 0..SITES {
                 let id = format!("site-{site}");
                 let fields = SiteFields {
@@ -55,7 +52,7 @@ pub async fn register(store: &Store, key: &CardKey, password: &str) -> anyhow::R
                 store::registry::put_site(session.connection, &session.registry, &fields)?;
                 for (kind, device) in devices_of(site) {
                     let fields =
-                        DeviceFields { id: &device, site: &id, kind, name: None, streams: None, password: &password };
+                        DeviceFields { id: &device, site: &id, kind, name: None, streams: None, password: "no login" };
                     store::registry::put_device(session.connection, &session.registry, &fields)?;
                 }
             }
@@ -81,19 +78,13 @@ pub async fn register(store: &Store, key: &CardKey, password: &str) -> anyhow::R
     Ok(())
 }
 
-/// The site of each device, its kind and its id.
-pub fn devices() -> impl Iterator<Item = (String, DeviceKind, String)> {
-    (0..SITES).flat_map(|site| devices_of(site).map(move |(kind, device)| (format!("site-{site}"), kind, device)))
-}
-
 fn devices_of(site: u64) -> impl Iterator<Item = (DeviceKind, String)> {
     let bins = (0..BINS_A_SITE).map(move |bin| (DeviceKind::Bin, format!("bin-{site}-{bin}")));
     bins.chain([(DeviceKind::Camera, format!("camera-{site}"))])
 }
 
-/// The card of a household, taken modulo the number of households.
-pub fn card(household: u64) -> String {
-    format!("04{:012x}", (household % HOUSEHOLDS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
+fn card(household: u64) -> String {
+    format!("04{:012x}", household.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
 }
 
 /// One publish of the workload.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{Usage, answer, remark};
 use crate::bench::pipeline::Pipeline;
 use crate::bench::report::{self, PIPELINE_GOAL, Row};
-use crate::bench::{broker, connections, growth, pages, plot, visible, what_if};
+use crate::bench::{broker, growth, pages, plot, what_if};
 use crate::clock::SharedClock;
 
 #[derive(Debug, clap::Args)]
@@ -21,9 +21,6 @@ pub struct Args {
     /// Events drained from Mosquitto in each round of the part `mosquitto`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
     queued: u64,
-    /// Devices connected at once by the part `devices`; twice as many files must be allowed by `ulimit -n`.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(100..=20_000))]
-    devices: u16,
     /// The parts to measure, separated by commas; all of them by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
@@ -41,10 +38,6 @@ enum Part {
     Growth,
     /// The pipeline with transactions of other sizes.
     Batches,
-    /// From publish until the API shows the event, on the embedded broker.
-    Visible,
-    /// Devices connected at once; needs Debian's mosquitto.
-    Devices,
     /// Mosquitto's queue drained; needs Debian's mosquitto and mosquitto-clients.
     Mosquitto,
     /// Other hours held against a year of a site.
@@ -53,8 +46,7 @@ enum Part {
     Pages,
 }
 
-const PARTS: [Part; 7] =
-    [Part::Growth, Part::Batches, Part::Visible, Part::Devices, Part::Mosquitto, Part::WhatIf, Part::Pages];
+const PARTS: [Part; 5] = [Part::Growth, Part::Batches, Part::Mosquitto, Part::WhatIf, Part::Pages];
 /// Rounds of the part `mosquitto`: each side goes first as often as the other.
 const ROUNDS: usize = 4;
 /// Transactions of so many events, and how many are stored that way: small ones wait for the disk each time.
@@ -113,8 +105,6 @@ async fn measure(
             }
             report::of_batches(&batches)
         }
-        Part::Visible => report::of_visible(&visible::run(folder, clock).await?),
-        Part::Devices => report::of_connections(&connections::run(folder, args.devices.into(), clock).await?),
         Part::Mosquitto => {
             let mut reports = Vec::new();
             for round in 0..ROUNDS {
