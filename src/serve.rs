@@ -22,7 +22,7 @@ use crate::ingest::Ingest;
 use crate::mqtt::embedded::Broker;
 use crate::mqtt::receipts::Receipts;
 use crate::mqtt::relay::Relay;
-use crate::mqtt::{Message, Publisher, Sink, external};
+use crate::mqtt::{Message, Publisher, Sink, external, share};
 use crate::store::{Store, states};
 use crate::{jobs, telemetry, trust, web};
 
@@ -49,10 +49,15 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     telemetry::install();
     files::allow(u64::from(config.http.connections.all) + u64::from(config.mqtt.connections.all));
     let store = Store::open(&config.store_options()).with_context(|| format!("`store.url`: {}", config.store.url))?;
+    // Where others share the store, the one whose turn it is sees to the states.
+    let (states, receiving) = watch::channel(!store.is_shared());
+    let alone = !store.is_shared();
     let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
     let card_key = store
         .write(move |session| -> Result<_, CardKeyError> {
-            states::begin(session.connection, now)?;
+            if alone {
+                states::begin(session.connection, now)?;
+            }
             card_key::catch_up(session.connection, &key_file)
         })
         .await?;
@@ -91,11 +96,17 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
                 host,
                 port,
                 credentials: url.login.clone().map(|login| (login.user, login.password)),
-                client_id: config.mqtt.client_id.clone(),
+                client_id: match &config.mqtt.share {
+                    None => config.mqtt.client_id.clone(),
+                    // Its session ends with its connection, so nobody has to give each backend a name.
+                    Some(_) => share::name(&config.mqtt.client_id),
+                },
+                share: config.mqtt.share.clone(),
             };
+            share::prove(&options).await.context("`mqtt.share`")?;
             let (connected, connection) = watch::channel(false);
             let (outbox, waiting) = external::outbox();
-            tasks.push(tokio::spawn(external::receive(options.clone(), sink, connected, stop.clone())));
+            tasks.push(tokio::spawn(external::receive(options.clone(), sink, receiving, connected, stop.clone())));
             let (connections, connected) = watch::channel(None);
             tasks.push(tokio::spawn(external::publish(options, waiting, connections, clock.clone(), stop.clone())));
             (None, Publisher::External(outbox, connected), Arc::new(move || *connection.borrow()))
@@ -110,6 +121,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         retention: config.retention,
         webhooks: config.webhooks,
         influx: config.influx.clone(),
+        states,
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 

@@ -61,7 +61,13 @@ pub async fn run(folder: &Path, events: u64, we_first: bool, clock: SharedClock)
 async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> anyhow::Result<Duration> {
     let key = CardKey::new([7; 32]);
     let store = prepare(folder, &key).await?;
-    let options = external::Options { host: "127.0.0.1".into(), port, credentials: None, client_id: "fenlei".into() };
+    let options = external::Options {
+        host: "127.0.0.1".into(),
+        port,
+        credentials: None,
+        client_id: "fenlei".into(),
+        share: None,
+    };
     let (stop, receipts) = (CancellationToken::new(), Receipts::default());
     let (outbox, waiting) = external::outbox();
     let (connected, _) = watch::channel(false);
@@ -72,7 +78,7 @@ async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> an
     let (connections, reached) = watch::channel(None);
     tokio::spawn(external::publish(options.clone(), waiting, connections, clock.clone(), stop.clone()));
     let receipting = tokio::spawn(receipts.run(Publisher::External(outbox, reached)));
-    tokio::spawn(external::receive(options, sink, connected, stop.clone()));
+    tokio::spawn(external::receive(options, sink, watch::channel(true).1, connected, stop.clone()));
     // The workload's events are all good and new: each is a row of the ledger.
     let all = i64::try_from(events)?;
     tokio::time::timeout(Duration::from_secs(600), committed.wait_for(|rows| *rows >= all)).await??;

@@ -4,6 +4,7 @@ pub mod backend;
 pub mod broker;
 pub mod client;
 pub mod growth;
+pub mod ingestors;
 pub mod pages;
 pub mod pipeline;
 pub mod plot;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::growth::STRETCH;
 use super::pipeline::Stretch;
-use super::{broker, growth, pages, what_if};
+use super::{broker, growth, ingestors, pages, what_if};
 
 /// The rate of the pipeline that is wanted, as a share of the raw log's.
 pub const PIPELINE_GOAL: f64 = 0.17;
@@ -139,6 +139,21 @@ pub fn of_broker(reports: &[broker::Report]) -> Vec<Row> {
             )
             .wanted("median ratio at least 0.9", median >= 0.9),
     ]
+}
+
+/// Several ingestors, the single one first.
+pub fn of_ingestors(reports: &[ingestors::Report]) -> Vec<Row> {
+    let [one, several @ ..] = reports else { return Vec::new() };
+    let alone = rate(one.events, one.took);
+    let row = |report: &ingestors::Report| {
+        let (rate, goal) = (rate(report.events, report.took), report.ingestors >= 4);
+        let title =
+            format!("{} ingestors on PostgreSQL, {} events dealt out", report.ingestors, grouped(report.events));
+        let row =
+            Row::new(title, a_second(rate)).beside(format!("one ingestor: {}", a_second(alone)), Some(rate / alone));
+        if goal { row.wanted("ratio at least 1.5", rate / alone >= 1.5) } else { row }
+    };
+    several.iter().map(row).collect()
 }
 
 /// Another schedule.

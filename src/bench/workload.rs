@@ -28,7 +28,7 @@ pub async fn prepare(folder: &Path, key: &CardKey) -> anyhow::Result<Store> {
 }
 
 /// Registers the neighbourhood; none of its devices can log in.
-async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
+pub(super) async fn register(store: &Store, key: &CardKey) -> anyhow::Result<()> {
     store
         .write(|session| -> Result<(), store::registry::RegistryError> {
             let committee =

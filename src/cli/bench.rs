@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{Usage, answer, remark};
 use crate::bench::pipeline::Pipeline;
 use crate::bench::report::{self, PIPELINE_GOAL, Row};
-use crate::bench::{broker, growth, pages, plot, what_if};
+use crate::bench::{broker, growth, ingestors, pages, plot, what_if};
 use crate::clock::SharedClock;
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,10 @@ pub struct Args {
     /// The parts to measure, separated by commas; all of them by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// A PostgreSQL server for the part `ingestors`: postgres://user@host:port, whose user may make databases. Without it
+    /// that part is left out.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
     /// Write the plot of the part `growth` to this file, as SVG.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -40,13 +44,15 @@ enum Part {
     Batches,
     /// Mosquitto's queue drained; needs Debian's mosquitto and mosquitto-clients.
     Mosquitto,
+    /// Several ingestors on one PostgreSQL database; needs `--postgres`.
+    Ingestors,
     /// Other hours held against a year of a site.
     WhatIf,
     /// The pages, with 50 communities and a year of history.
     Pages,
 }
 
-const PARTS: [Part; 5] = [Part::Growth, Part::Batches, Part::Mosquitto, Part::WhatIf, Part::Pages];
+const PARTS: [Part; 6] = [Part::Growth, Part::Batches, Part::Mosquitto, Part::Ingestors, Part::WhatIf, Part::Pages];
 /// Rounds of the part `mosquitto`: each side goes first as often as the other.
 const ROUNDS: usize = 4;
 /// Transactions of so many events, and how many are stored that way: small ones wait for the disk each time.
@@ -62,6 +68,9 @@ pub async fn run(args: &Args, clock: &SharedClock) -> Result<()> {
     let parts: BTreeSet<Part> = if args.only.is_empty() { PARTS.into() } else { args.only.iter().copied().collect() };
     if args.plot.is_some() && !parts.contains(&Part::Growth) {
         bail!(Usage("`--plot` draws what the part `growth` measures: name it in `--only`".to_owned()));
+    }
+    if args.only.contains(&Part::Ingestors) && args.postgres.is_none() {
+        bail!(Usage("the part `ingestors` needs a server: name it in `--postgres`".to_owned()));
     }
     let (mut rows, mut drawing) = (Vec::new(), String::new());
     for part in parts {
@@ -114,6 +123,10 @@ async fn measure(
             }
             report::of_broker(&reports)
         }
+        Part::Ingestors => match &args.postgres {
+            Some(server) => report::of_ingestors(&ingestors::run(server, clock.now()).await?),
+            None => Vec::new(),
+        },
         Part::WhatIf => report::of_what_if(&what_if::run(folder, clock.now()).await?),
         Part::Pages => report::of_pages(&pages::run(folder, clock.clone()).await?),
     })

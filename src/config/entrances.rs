@@ -59,6 +59,7 @@ pub(super) fn http(layers: &mut Layers) -> Option<Http> {
 pub(super) fn mqtt(layers: &mut Layers) -> Option<Mqtt> {
     let url = layers.read("mqtt.url", |value| BrokerUrl::parse(value.text().unwrap_or_default()));
     let ca = layers.read("mqtt.ca", file_path);
+    let share = layers.read("mqtt.share", client_id);
     let client_id = layers.read("mqtt.client_id", client_id);
     let listen = layers.read("mqtt.listen", address);
     let tls_listen = layers.read("mqtt.tls_listen", address);
@@ -75,6 +76,10 @@ pub(super) fn mqtt(layers: &mut Layers) -> Option<Mqtt> {
     let failures_per_device = layers.read("mqtt.failures_per_device", |value| integer(value, 1, 1_000_000));
     let failures_per_address = layers.read("mqtt.failures_per_address", |value| integer(value, 1, 1_000_000));
     pair(layers, ["mqtt.tls_listen", "mqtt.certificate", "mqtt.key"]);
+    if url.is_none() {
+        layers
+            .contradiction("mqtt.share", "needs a `mqtt.url`: what comes to the embedded broker comes to one backend");
+    }
     if !url.as_ref().is_some_and(|url| url.tls) {
         layers.contradiction("mqtt.ca", "needs a `mqtt.url` of the scheme mqtts");
     }
@@ -102,7 +107,7 @@ pub(super) fn mqtt(layers: &mut Layers) -> Option<Mqtt> {
         failures_per_address: failures_per_address?,
         certificates: certificates?,
     };
-    Some(Mqtt { listen: listen?, sealed, connections, limits, url, ca, client_id: client_id? })
+    Some(Mqtt { listen: listen?, sealed, connections, limits, url, ca, client_id: client_id?, share })
 }
 
 /// A listener with TLS, its certificate and its key go together.

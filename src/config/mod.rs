@@ -73,6 +73,8 @@ pub struct Mqtt {
     pub ca: Option<PathBuf>,
     /// The name at an external broker.
     pub client_id: String,
+    /// The group of the backends that share an external broker and a store.
+    pub share: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +152,9 @@ impl Config {
         let audit_days = layers.read("retention.audit_days", days);
         let private_addresses = layers.read("webhooks.private_addresses", boolean);
         let influx = influx_options::read(layers);
+        if store_url.as_ref().is_some_and(|url| url.file().is_some()) {
+            layers.contradiction("mqtt.share", "needs a PostgreSQL server in `store.url`: a file has one backend");
+        }
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
             http: http?,
@@ -173,6 +178,7 @@ impl Config {
             cache_mib: self.store.cache_mib,
             readers: self.store.readers,
             quarantine_cap: self.quarantine.max_per_device,
+            shared: self.mqtt.share.is_some(),
         }
     }
 }

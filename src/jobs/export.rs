@@ -100,7 +100,9 @@ async fn gather(committed: &mut watch::Receiver<i64>, size: usize) {
 
 /// Writes what is to be written next. Whether more waits.
 async fn write_next(store: &Store, client: &mut Client, size: usize, clock: &SharedClock) -> Result<bool, Trouble> {
-    let Some(batch) = store.read(move |connection| export::next(connection, size)).await? else { return Ok(false) };
+    let committed = *store.committed().borrow();
+    let next = store.read(move |connection| export::next(connection, committed, size)).await?;
+    let Some(batch) = next else { return Ok(false) };
     let lines: Vec<_> = batch.events.iter().map(|event| (event.id, line(event))).collect();
     let refused = write(client, &lines).await?;
     let written = lines.len().saturating_sub(refused.len());

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::store::linkage::{gone, publish, publish_gone};
 use crate::store::sql::Connection;
-use crate::store::{Store, StoreError, alarms, ledger, pictures, visits};
+use crate::store::{Store, StoreError, alarms, pictures, visits};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// It rests so many times as long as it worked: however many communities there are and however much comes in, it takes no
@@ -47,8 +47,8 @@ pub(super) async fn run(store: Store, clock: SharedClock, stop: CancellationToke
 }
 
 async fn look_again(store: &Store, now: DateTime<Utc>, seen: &mut Option<Stamp>) -> Result<(), StoreError> {
-    let registry = store.registry().revision;
-    let stamp = store.read(move |connection| stamp(connection, registry, now)).await?;
+    let (registry, ledger) = (store.registry().revision, *store.committed().borrow());
+    let stamp = store.read(move |connection| stamp(connection, (registry, ledger), now)).await?;
     if seen.as_ref() != Some(&stamp) {
         look(store, now).await?;
         *seen = Some(stamp);
@@ -56,10 +56,10 @@ async fn look_again(store: &Store, now: DateTime<Utc>, seen: &mut Option<Stamp>)
     Ok(())
 }
 
-fn stamp(connection: &Connection, registry: i64, now: DateTime<Utc>) -> Result<Stamp, StoreError> {
+fn stamp(connection: &Connection, (registry, ledger): (i64, i64), now: DateTime<Utc>) -> Result<Stamp, StoreError> {
     Ok(Stamp {
         registry,
-        ledger: ledger::last_row(connection)?,
+        ledger,
         visits: visits::last(connection)?,
         silent: alarms::silent_since(connection)?,
         calendar: now.timestamp().div_euclid(CALENDAR_SECONDS),

@@ -1,5 +1,5 @@
 //! What happens by itself. Each job is idempotent, takes no input and runs on a timer, so a restart is
-//! nothing special.
+//! nothing special, nor is another backend that goes on with it.
 
 mod alarms;
 mod configure;
@@ -10,15 +10,19 @@ mod follow;
 pub mod linkage;
 mod linkage_hooks;
 mod notices;
+mod turn;
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use turn::in_turn;
 
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
 use crate::influx;
 use crate::mqtt::Publisher;
+use crate::store::leases::Job;
 use crate::store::retention::{self, Retention};
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
 use crate::store::{linkage as feed, linkage_hooks as hooks};
@@ -43,46 +47,80 @@ pub struct Jobs {
     pub webhooks: Reach,
     /// Where the ledger is exported to, if anywhere.
     pub influx: Option<influx::Options>,
+    /// Whether this backend is to receive the states of devices.
+    pub states: watch::Sender<bool>,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention, webhooks, influx } = self;
-        let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
+        let Self { store, publisher, clock, evening, retention, webhooks, influx, states } = self;
         tokio::join!(
-            configuring,
-            dispatch::run(store.clone(), publisher.clone(), clock.clone(), stop.clone()),
-            dispatch::ANSWERS.run(store.clone(), stop.clone()),
-            alarms::SAID.run(store.clone(), stop.clone()),
-            alarms::look(store.clone(), publisher, clock.clone(), stop.clone()),
-            notices::run(store.clone(), clock.clone(), webhooks, stop.clone()),
-            linkage::run(store.clone(), clock.clone(), stop.clone()),
-            linkage_hooks::run(store.clone(), clock.clone(), webhooks, stop.clone()),
-            export::run(store.clone(), influx, clock.clone(), stop.clone()),
-            every(ALIVE_EVERY, &stop, "alive", || {
-                let now = clock.now().timestamp_millis();
-                store.write(move |session| states::alive(session.connection, now))
+            in_turn(&store, Job::States, &stop, |store, stop| receive_states(store, &clock, &states, stop)),
+            in_turn(&store, Job::Configure, &stop, |store, stop| {
+                configure::run(store, publisher.clone(), evening.clone(), clock.clone(), stop)
             }),
-            every(FORGET_EVERY, &stop, "forget", || {
-                let (store, today) = (&store, clock.now());
-                let now = today.timestamp_millis();
-                async move {
-                    let forget = store.write(move |session| {
-                        quarantine::forget_raw(session.connection, now)?;
-                        commands::forget(session.connection, now)?;
-                        alarm_notices::forget(session.connection, now)?;
-                        feed::forget(session.connection, now)?;
-                        hooks::forget(session.connection, now)?;
-                        idempotency::forget(session.connection, now)
-                    });
-                    forget.await?;
-                    retention::apply(store, retention, today).await?;
-                    store.scrub().await
-                }
+            in_turn(&store, Job::Dispatch, &stop, |store, stop| {
+                let sending = dispatch::run(store.clone(), publisher.clone(), clock.clone(), stop.clone());
+                both(sending, dispatch::ANSWERS.run(store, stop))
             }),
+            in_turn(&store, Job::Alarms, &stop, |store, stop| {
+                let hearing = alarms::SAID.run(store.clone(), stop.clone());
+                let looking = alarms::look(store.clone(), publisher.clone(), clock.clone(), stop.clone());
+                both(hearing, both(looking, notices::run(store, clock.clone(), webhooks, stop)))
+            }),
+            in_turn(&store, Job::Linkage, &stop, |store, stop| {
+                let publishing = linkage::run(store.clone(), clock.clone(), stop.clone());
+                both(publishing, linkage_hooks::run(store, clock.clone(), webhooks, stop))
+            }),
+            in_turn(&store, Job::Export, &stop, |store, stop| export::run(store, influx.clone(), clock.clone(), stop)),
+            in_turn(&store, Job::Forget, &stop, |store, stop| forget(store, &clock, retention, stop)),
         );
     }
+}
+
+async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    tokio::join!(one, other);
+}
+
+/// Has the states of devices received, and notes for how long.
+async fn receive_states(store: Store, clock: &SharedClock, states: &watch::Sender<bool>, stop: CancellationToken) {
+    if store.is_shared() {
+        let (now, trusted) = (clock.now().timestamp_millis(), 2 * ALIVE_EVERY.as_millis());
+        let resumed = store
+            .write(move |session| states::resume(session.connection, now, i64::try_from(trusted).unwrap_or(i64::MAX)));
+        if let Err(error) = resumed.await {
+            tracing::warn!(%error, "who was online before is not known to have been cut off");
+        }
+    }
+    states.send_replace(true);
+    every(ALIVE_EVERY, &stop, "alive", || {
+        let now = clock.now().timestamp_millis();
+        store.write(move |session| states::alive(session.connection, now))
+    })
+    .await;
+    states.send_replace(false);
+}
+
+async fn forget(store: Store, clock: &SharedClock, retention: Retention, stop: CancellationToken) {
+    every(FORGET_EVERY, &stop, "forget", || {
+        let (store, today) = (&store, clock.now());
+        let now = today.timestamp_millis();
+        async move {
+            let forget = store.write(move |session| {
+                quarantine::forget_raw(session.connection, now)?;
+                commands::forget(session.connection, now)?;
+                alarm_notices::forget(session.connection, now)?;
+                feed::forget(session.connection, now)?;
+                hooks::forget(session.connection, now)?;
+                idempotency::forget(session.connection, now)
+            });
+            forget.await?;
+            retention::apply(store, retention, today).await?;
+            store.scrub().await
+        }
+    })
+    .await;
 }
 
 async fn every<F: Future<Output = Result<(), StoreError>>>(

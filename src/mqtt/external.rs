@@ -3,6 +3,11 @@
 //! A publish is acknowledged after the commit, never before, and in the order in which it came. Every
 //! connection is a new client on the same session: what the old one had not acknowledged the broker
 //! sends again, and no stale acknowledgement can reach the new connection.
+//!
+//! Several backends share the events by a shared subscription, each with a session that ends with its connection: the
+//! broker then divides what comes among those that are there, and keeps nothing for one that is not. What that one had
+//! not stored has no receipt, so its device sends it again. States are kept by the broker, which tells them to whoever
+//! subscribes; one backend at a time does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +18,7 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{FILTERS, MAX_PACKET, Message, Sink, Stored};
+use super::{EVENTS, MAX_PACKET, Message, STATES, Sink, Stored, share};
 use crate::clock::SharedClock;
 
 /// How to reach the broker.
@@ -23,6 +28,8 @@ pub struct Options {
     pub port: u16,
     pub credentials: Option<(String, String)>,
     pub client_id: String,
+    /// The group of the backends that share the events; `None`: this one receives all.
+    pub share: Option<String>,
 }
 
 impl std::fmt::Debug for Options {
@@ -44,12 +51,18 @@ pub fn outbox() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
     mpsc::channel(OUTBOX)
 }
 
-/// Receives for ever; `connected` tells whether the subscriptions stand.
-pub async fn receive(options: Options, sink: Arc<dyn Sink>, connected: watch::Sender<bool>, stop: CancellationToken) {
+/// Receives for ever, and the states while `states` says so; `connected` tells whether the subscriptions stand.
+pub async fn receive(
+    options: Options,
+    sink: Arc<dyn Sink>,
+    states: watch::Receiver<bool>,
+    connected: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
         let ended = tokio::select! {
-            ended = receive_once(&options, &sink, &connected, &mut backoff) => ended,
+            ended = receive_once(&options, &sink, states.clone(), &connected, &mut backoff) => ended,
             () = stop.cancelled() => return,
         };
         connected.send_replace(false);
@@ -65,13 +78,19 @@ pub async fn receive(options: Options, sink: Arc<dyn Sink>, connected: watch::Se
 async fn receive_once(
     options: &Options,
     sink: &Arc<dyn Sink>,
+    states: watch::Receiver<bool>,
     connected: &watch::Sender<bool>,
     backoff: &mut Backoff,
 ) -> String {
+    let alone = options.share.is_none();
+    let filters = match &options.share {
+        None => vec![EVENTS.to_owned(), STATES.to_owned()],
+        Some(group) => vec![share::filter(group, EVENTS)],
+    };
     let mut mqtt = mqtt_options(options, &options.client_id);
     mqtt.set_manual_acks(true)
-        .set_clean_start(false)
-        .set_session_expiry_interval(Some(u32::MAX))
+        .set_clean_start(!alone)
+        .set_session_expiry_interval(Some(if alone { u32::MAX } else { 0 }))
         .set_receive_maximum(Some(WINDOW));
     let (client, mut connection) = AsyncClient::new(mqtt, REQUESTS);
     let (handed_over, to_acknowledge) = mpsc::channel::<(Publish, Stored)>(REQUESTS);
@@ -80,7 +99,8 @@ async fn receive_once(
     let storing = tokio::spawn(store(Arc::clone(sink), to_store, handed_over));
     let mut acknowledging = tokio::spawn(acknowledge(client.clone(), to_acknowledge));
     let ended = tokio::select! {
-        ended = poll(&client, &mut connection, &arrived, connected, backoff) => ended,
+        ended = poll(&client, &mut connection, &filters, &arrived, connected, backoff) => ended,
+        () = follow_states(&client, states, connected.subscribe()), if !alone => "the connection takes no more requests".to_owned(),
         _ = &mut acknowledging => "a publish could not be stored; the broker will send it again".to_owned(),
     };
     storing.abort();
@@ -88,9 +108,31 @@ async fn receive_once(
     ended
 }
 
+/// Subscribes to the states while this backend is to receive them.
+async fn follow_states(client: &AsyncClient, mut states: watch::Receiver<bool>, mut connected: watch::Receiver<bool>) {
+    if connected.wait_for(|connected| *connected).await.is_err() {
+        return;
+    }
+    loop {
+        let asked = if *states.borrow_and_update() {
+            client.subscribe(STATES, QoS::AtLeastOnce).await
+        } else {
+            client.unsubscribe(STATES).await
+        };
+        if asked.is_err() {
+            return;
+        }
+        if states.changed().await.is_err() {
+            // It stays as it is.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 async fn poll(
     client: &AsyncClient,
     connection: &mut EventLoop,
+    filters: &[String],
     arrived: &mpsc::UnboundedSender<Publish>,
     connected: &watch::Sender<bool>,
     backoff: &mut Backoff,
@@ -98,7 +140,7 @@ async fn poll(
     loop {
         match connection.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                let filters = FILTERS.map(|filter| Filter::new(filter, QoS::AtLeastOnce));
+                let filters = filters.iter().map(|filter| Filter::new(filter.as_str(), QoS::AtLeastOnce));
                 if let Err(error) = client.try_subscribe_many(filters) {
                     return error.to_string();
                 }
@@ -111,7 +153,7 @@ async fn poll(
                 }
                 backoff.reset();
                 connected.send_replace(true);
-                tracing::info!("subscribed to the events and states of all devices");
+                tracing::info!("subscribed to what devices say");
             }
             // Never waits here: acknowledgements leave by this same loop. The broker's window bounds what is under way.
             Ok(Event::Incoming(Packet::Publish(publish))) => {
@@ -205,7 +247,7 @@ pub async fn publish(
     }
 }
 
-fn mqtt_options(options: &Options, client_id: &str) -> MqttOptions {
+pub(super) fn mqtt_options(options: &Options, client_id: &str) -> MqttOptions {
     let mut mqtt = MqttOptions::new(client_id, &options.host, options.port);
     mqtt.set_keep_alive(KEEP_ALIVE).set_max_packet_size(Some(MAX_PACKET));
     if let Some((user, password)) = &options.credentials {

@@ -7,6 +7,7 @@ pub mod external;
 pub mod rates;
 pub mod receipts;
 pub mod relay;
+pub mod share;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +18,8 @@ use tokio::sync::{mpsc, watch};
 pub const MAX_PACKET: u32 = 1_114_112;
 
 /// The filters of what devices say.
-pub const FILTERS: [&str; 2] = ["fenlei/v1/+/+/+/event", "fenlei/v1/+/+/+/state"];
+pub const EVENTS: &str = "fenlei/v1/+/+/+/event";
+pub const STATES: &str = "fenlei/v1/+/+/+/state";
 
 /// `true`: stored. `false`: not stored, the sender must keep it.
 pub type Stored = Pin<Box<dyn Future<Output = bool> + Send>>;

@@ -58,6 +58,7 @@ pub fn card_ids(
     hashes: impl IntoIterator<Item = CardHash>,
 ) -> Result<HashMap<CardHash, CardId>, StoreError> {
     let hashes: BTreeSet<[u8; 16]> = hashes.into_iter().map(|hash| hash.0).collect();
+    connection.number_cards()?;
     let mut cards: HashMap<_, _> = all_known(connection, hashes.iter())?.into_iter().collect();
     let new: Vec<_> = hashes.iter().filter(|hash| !cards.contains_key(&CardHash(**hash))).collect();
     connection.execute_each("INSERT INTO card (hash) VALUES (?1)", new.iter().map(|hash| [*hash]))?;
@@ -67,6 +68,11 @@ pub fn card_ids(
 
 /// The number of a card, given on first sight.
 pub fn card_id(connection: &Connection, hash: CardHash) -> Result<CardId, StoreError> {
+    if let Some(id) = known(connection, hash)? {
+        return Ok(id);
+    }
+    connection.number_cards()?;
+    // Another one may have met it meanwhile.
     match known(connection, hash)? {
         Some(id) => Ok(id),
         None => {

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_vitals.sql"),
     include_str!("migrations/0012_linkage.sql"),
     include_str!("migrations/0013_export.sql"),
+    include_str!("migrations/0014_leases.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.
@@ -92,6 +93,14 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
     }
     for script in &MIGRATIONS[done..] {
         transaction.migrate(script)?;
+    }
+    if transaction.sqlite().is_none() {
+        // Before version 14 the one backend numbered the rows by itself.
+        transaction.query_row(
+            "SELECT setval(pg_get_serial_sequence('ledger', 'id'), coalesce(max(id), 0) + 1, false) FROM ledger",
+            [],
+            |_| Ok(()),
+        )?;
     }
     let known = MIGRATIONS.len();
     transaction.execute_batch(&match transaction.sqlite() {

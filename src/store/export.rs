@@ -41,22 +41,26 @@ enum Part {
     Again,
 }
 
-/// What is to be written next, with up to `limit` rows of the ledger; `None`: nothing waits.
-pub fn next(connection: &Connection, limit: usize) -> Result<Option<Batch>, StoreError> {
+/// What is to be written next, with up to `limit` rows of the ledger, as far as it can be followed; `None`: nothing waits.
+pub fn next(connection: &Connection, committed: i64, limit: usize) -> Result<Option<Batch>, StoreError> {
     let after = followers::position(connection, NAME)?;
-    for batch in [new, retimed, again] {
-        if let Some((events, part, full)) = batch(connection, after, limit)? {
-            let refused_before = refused_before(connection, &events)?;
-            return Ok(Some(Batch { events, refused_before, part, full }));
-        }
-    }
-    Ok(None)
+    let found = match new(connection, (after, committed), limit)? {
+        None => match retimed(connection, after, limit)? {
+            None => again(connection, limit)?,
+            found => found,
+        },
+        found => found,
+    };
+    let Some((events, part, full)) = found else { return Ok(None) };
+    let refused_before = refused_before(connection, &events)?;
+    Ok(Some(Batch { events, refused_before, part, full }))
 }
 
 type Found = Option<(Vec<Listed>, Part, bool)>;
 
-fn new(connection: &Connection, after: i64, limit: usize) -> Result<Found, StoreError> {
-    let mut found = events::list(connection, &Filter { after, limit, ..Filter::default() })?;
+fn new(connection: &Connection, (after, committed): (i64, i64), limit: usize) -> Result<Found, StoreError> {
+    let filter = Filter { after, through: Some(committed), limit, ..Filter::default() };
+    let mut found = events::list(connection, &filter)?;
     let Some(through) = found.last().map(|last| last.id) else { return Ok(None) };
     let full = found.len() == limit;
     let mut select = connection.prepare_cached(
@@ -97,7 +101,7 @@ fn retimed(connection: &Connection, position: i64, limit: usize) -> Result<Found
     Ok(Some((found, Part::Retimed { note, through, last }, true)))
 }
 
-fn again(connection: &Connection, _: i64, limit: usize) -> Result<Found, StoreError> {
+fn again(connection: &Connection, limit: usize) -> Result<Found, StoreError> {
     let mut select =
         connection.prepare_cached("SELECT event FROM export_dead WHERE again = 1 ORDER BY event LIMIT ?1")?;
     let rows = select.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?;

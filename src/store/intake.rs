@@ -55,8 +55,6 @@ pub struct Memory {
     pub cards: Cards,
     pub waiting: Waiting,
     pub clocks: ClockDoubts,
-    /// The last row of the ledger, where the writer itself numbers them.
-    pub last_row: Option<i64>,
 }
 
 /// One transaction's intake.
@@ -99,7 +97,7 @@ impl<'a> Intake<'a> {
             cards: &mut memory.cards,
             waiting: &mut memory.waiting,
             clocks: &mut memory.clocks,
-            ledger: ledger::Appender::new(connection, &mut memory.last_row)?,
+            ledger: ledger::Appender::new(connection)?,
             places: HashMap::default(),
             quarantine_cap,
             tally: Tally::default(),
@@ -137,6 +135,7 @@ impl<'a> Intake<'a> {
                 }
             }
         }
+        self.ledger.foresee(events.len())?;
         self.boots.learn(self.connection, &events)?;
         self.cards.learn(self.connection, &cards)
     }

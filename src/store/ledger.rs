@@ -1,5 +1,7 @@
 //! The ledger's rows: writing an event, reading it back as it was.
 
+use std::collections::VecDeque;
+
 use fenlei_wire::vocabulary::{EventType, Stream, Timing, Verdict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,10 +25,13 @@ pub struct NewRow<'a> {
 /// Writes rows; prepared once for each transaction, since it runs for each event.
 pub enum Appender<'a> {
     Sqlite(&'a rusqlite::Connection, Statement<'a>),
-    /// Rows are gathered, and sent together before anybody looks at them. They are numbered on from the last.
+    /// Rows are gathered, and sent together before anybody looks at them.
     Postgres {
         connection: &'a Connection,
-        last: &'a mut Option<i64>,
+        /// Drawn ahead, ascending. Numbers that are not used in the end are nobody's.
+        numbers: VecDeque<i64>,
+        /// The first row that is gathered.
+        first: Option<i64>,
         rows: CopyRows,
     },
 }
@@ -34,14 +39,27 @@ pub enum Appender<'a> {
 const COLUMNS: &str = "boot, seq, time, lag, type, unsynced, stream, grams, card, timing, verdict, detail";
 
 impl<'a> Appender<'a> {
-    /// `last`: the last row as far as it is known; to be forgotten when the transaction fails.
-    pub fn new(connection: &'a Connection, last: &'a mut Option<i64>) -> Result<Self, StoreError> {
+    pub fn new(connection: &'a Connection) -> Result<Self, StoreError> {
         let Some(file) = connection.sqlite() else {
-            return Ok(Self::Postgres { connection, last, rows: CopyRows::default() });
+            let rows = CopyRows::default();
+            return Ok(Self::Postgres { connection, numbers: VecDeque::new(), first: None, rows });
         };
         let insert =
             format!("INSERT INTO ledger ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
         Ok(Self::Sqlite(file, connection.prepare_cached(&insert)?))
+    }
+
+    /// Draws the numbers of so many rows at once, where drawing one is a way to the server and back.
+    pub fn foresee(&mut self, count: usize) -> Result<(), StoreError> {
+        let Self::Postgres { connection, numbers, .. } = self else { return Ok(()) };
+        let mut draw = connection.prepare_cached(
+            "SELECT nextval(pg_get_serial_sequence('ledger', 'id')) FROM generate_series(1, CAST(?1 AS bigint))",
+        )?;
+        let drawn = draw.query_map([i64::try_from(count).unwrap_or(i64::MAX)], |row| row.get(0))?;
+        for number in drawn {
+            numbers.push_back(number?);
+        }
+        Ok(())
     }
 
     pub fn append(&mut self, row: &NewRow<'_>) -> Result<i64, StoreError> {
@@ -65,17 +83,17 @@ impl<'a> Appender<'a> {
             verdict.map(Verdict::code),
             event.body.detail(),
         );
+        if matches!(self, Self::Postgres { numbers, .. } if numbers.is_empty()) {
+            self.foresee(1)?;
+        }
         match self {
             Self::Sqlite(file, insert) => {
                 insert.execute(values)?;
                 Ok(file.last_insert_rowid())
             }
-            Self::Postgres { connection, last, rows } => {
-                let id = match last {
-                    Some(last) => *last + 1,
-                    None => last_row(connection)? + 1,
-                };
-                **last = Some(id);
+            Self::Postgres { numbers, first, rows, .. } => {
+                let id = numbers.pop_front().ok_or(StoreError::Corrupt("a row without a number"))?;
+                first.get_or_insert(id);
                 rows.push(Some(id), &values)?;
                 Ok(id)
             }
@@ -85,7 +103,7 @@ impl<'a> Appender<'a> {
     /// Sends what was gathered, if `row` may be of it, so that it can be read and changed.
     pub fn settle(&mut self, row: i64) -> Result<(), StoreError> {
         match self {
-            Self::Postgres { last, rows, .. } if last.is_some_and(|last| row + rows.len() > last) => self.flush(),
+            Self::Postgres { first, .. } if first.is_some_and(|first| row >= first) => self.flush(),
             _ => Ok(()),
         }
     }
@@ -93,7 +111,8 @@ impl<'a> Appender<'a> {
     /// Sends what was gathered.
     pub fn flush(&mut self) -> Result<(), StoreError> {
         match self {
-            Self::Postgres { connection, rows, .. } if !rows.is_empty() => {
+            Self::Postgres { connection, first, rows, .. } if !rows.is_empty() => {
+                *first = None;
                 Ok(connection.copy_in(&format!("ledger (id, {COLUMNS})"), rows)?)
             }
             _ => Ok(()),

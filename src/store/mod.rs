@@ -16,6 +16,7 @@ pub mod card_counts;
 pub mod card_keys;
 pub mod cards;
 pub mod clock_doubts;
+mod cluster;
 pub mod commands;
 pub mod connection;
 pub mod deposit_times;
@@ -33,11 +34,11 @@ pub mod gathered;
 pub mod habits;
 pub mod idempotency;
 pub mod intake;
+pub mod leases;
 pub mod ledger;
 pub mod lids;
 pub mod linkage;
 pub mod linkage_hooks;
-
 pub mod matching;
 pub mod messages;
 pub mod notes;
@@ -71,13 +72,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use cluster::Cluster;
 pub use connection::schema_version;
 pub use intake::{Committed, Retried};
+use leases::{Job, Turn};
 use readers::Readers;
 use sql::Connection;
 pub use url::StoreUrl;
 pub use writer::Health;
-use writer::{Place, Writer, WriterHandle};
+use writer::{Announce, Place, Writer, WriterHandle};
 
 use crate::domain::inbound::Inbound;
 use crate::domain::registry::Registry;
@@ -95,6 +98,10 @@ pub enum StoreError {
     Older { found: i64, known: usize },
     #[error("the store is in use by another `fenlei serve` ({0})")]
     InUse(StoreUrl),
+    #[error("a file cannot be shared by several backends: `mqtt.share` needs a PostgreSQL server in `store.url`")]
+    NotShareable,
+    #[error("another backend has taken over this job")]
+    NotOurTurn,
     #[error(
         "`privacy.card_key_file` is not the key this store was begun with (fingerprint {found}, expected {expected})"
     )]
@@ -115,11 +122,13 @@ pub struct Options {
     pub readers: usize,
     /// Items a device may have in quarantine.
     pub quarantine_cap: u32,
+    /// Whether other backends serve the same store; of a server only.
+    pub shared: bool,
 }
 
 impl Options {
     pub fn at(url: impl Into<StoreUrl>) -> Self {
-        Self { url: url.into(), cache_mib: 64, readers: 4, quarantine_cap: 1_000 }
+        Self { url: url.into(), cache_mib: 64, readers: 4, quarantine_cap: 1_000, shared: false }
     }
 }
 
@@ -130,6 +139,10 @@ pub struct Store {
     readers: Readers,
     registry: Arc<ArcSwap<Registry>>,
     committed: watch::Receiver<i64>,
+    /// Where others share the store.
+    cluster: Option<Cluster>,
+    /// Under which it writes; `None`: it may always.
+    turn: Option<Turn>,
     /// Held while the backend runs, so that no second one writes to the same file. On a server the writer's session holds
     /// a lock instead.
     _lock: Option<Arc<File>>,
@@ -139,14 +152,38 @@ impl Store {
     /// Opens the store and starts its writer.
     pub fn open(options: &Options) -> Result<Self, StoreError> {
         let lock = options.url.file().map(lock).transpose()?;
-        let place = Place { url: options.url.clone(), cache_mib: options.cache_mib };
+        if options.shared && lock.is_some() {
+            return Err(StoreError::NotShareable);
+        }
+        let place = Place { url: options.url.clone(), cache_mib: options.cache_mib, shared: options.shared };
         let connection = place.open()?;
         let registry = Arc::new(ArcSwap::from_pointee(registry::load(&connection)?));
-        let (announce, committed) = watch::channel(ledger::last_row(&connection)?);
+        let (announce, committed) = watch::channel(if options.shared { 0 } else { ledger::last_row(&connection)? });
+        let (announce, cluster) = if options.shared {
+            let cluster = Cluster::start(options.url.clone(), announce)?;
+            (Announce::Cluster(cluster.clone()), Some(cluster))
+        } else {
+            (Announce::Here(announce), None)
+        };
         let writer = Writer::new(connection, place, Arc::clone(&registry), announce, options.quarantine_cap)?;
         let writer = writer.start()?;
         let readers = Readers::new(options.url.clone(), options.readers);
-        Ok(Self { writer, readers, registry, committed, _lock: lock.map(Arc::new) })
+        Ok(Self { writer, readers, registry, committed, cluster, turn: None, _lock: lock.map(Arc::new) })
+    }
+
+    /// Whether other backends may serve the same store.
+    pub fn is_shared(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// The turn of this backend to do a job.
+    pub fn turn(&self, job: Job) -> Turn {
+        Turn::new(job, self.cluster.as_ref().map(|cluster| cluster.held.clone()))
+    }
+
+    /// The store for somebody who may write only while it is his turn, and is told [`StoreError::NotOurTurn`] else.
+    pub fn during(&self, turn: &Turn) -> Self {
+        Self { turn: Some(turn.clone()), ..self.clone() }
     }
 
     /// Stores a publish with everything that belongs to it, and answers once that is on the disk.
@@ -169,6 +206,13 @@ impl Store {
         &self,
         work: impl FnOnce(&mut writer::Session<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
+        let turn = self.turn.clone();
+        let work = move |session: &mut writer::Session<'_>| {
+            if let Some(turn) = turn {
+                turn.check(session.connection)?;
+            }
+            work(session)
+        };
         self.writer.write(work).await
     }
 
@@ -190,7 +234,8 @@ impl Store {
         self.registry.load_full()
     }
 
-    /// The last committed row of the ledger, and a wake-up for each commit that added one.
+    /// The row up to which the ledger can be followed, and a wake-up whenever there is more: the last that is committed,
+    /// and where others share the store, the last that no other one can come before.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.committed.clone()
     }
@@ -221,7 +266,7 @@ pub fn alone(path: &Path) -> Result<File, StoreError> {
 /// Opens the store for a command that must be alone with it, for as long as both are kept.
 pub fn open_alone(url: &StoreUrl) -> Result<(Connection, Option<File>), StoreError> {
     let lock = url.file().map(lock).transpose()?;
-    Ok((Place { url: url.clone(), cache_mib: 16 }.open()?, lock))
+    Ok((Place { url: url.clone(), cache_mib: 16, shared: false }.open()?, lock))
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

@@ -71,13 +71,23 @@ pub fn alive(connection: &Connection, now: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// After a start: nobody is known to be online, and who was may be counted up to when we last looked.
-pub fn begin(connection: &Connection, now: i64) -> Result<(), StoreError> {
+/// After another backend has taken care of the states: what it knew holds, unless that was too long ago.
+pub fn resume(connection: &Connection, now: i64, trusted_ms: i64) -> Result<(), StoreError> {
+    let last = last_alive(connection)?;
+    if last.is_some_and(|last| now - last <= trusted_ms) { alive(connection, now) } else { begin(connection, now) }
+}
+
+fn last_alive(connection: &Connection) -> Result<Option<i64>, StoreError> {
     let noted: Option<String> = connection
         .prepare_cached("SELECT value FROM meta WHERE name = 'alive'")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    let last = noted.and_then(|noted| noted.parse::<i64>().ok()).unwrap_or(now).min(now);
+    Ok(noted.and_then(|noted| noted.parse().ok()))
+}
+
+/// After a start: nobody is known to be online, and who was may be counted up to when we last looked.
+pub fn begin(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    let last = last_alive(connection)?.unwrap_or(now).min(now);
     connection.prepare_cached("UPDATE online SET until = max(since, ?1) WHERE until IS NULL")?.execute([last])?;
     connection.prepare_cached("UPDATE device_state SET online = 0, since = ?1 WHERE online = 1")?.execute([last])?;
     self::alive(connection, now)

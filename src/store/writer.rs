@@ -1,6 +1,11 @@
 //! The one thread that writes. It takes whatever waits, stores it in one transaction and answers each
 //! sender after the commit: many devices share one flush of the disk, a single one waits for nobody.
+//!
+//! Where several backends share the store, what waits is divided into lanes by the site it belongs to. In a lane one
+//! backend writes at a time, and remembers nothing from one transaction to the next; other work than intake takes all
+//! lanes. So whatever a transaction reads of a site nobody else changes before it has ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,14 +13,14 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::cards::Cards;
+use super::cluster::Cluster;
 use super::intake::{Committed, Intake, Memory, Retried};
 use super::rollups::Rollups;
-use super::sql::Connection;
-use super::tally::Tally;
+use super::sql::{Connection, LANES};
 use super::url::StoreUrl;
 use super::{StoreError, connection, ledger, registry, scrub};
 use crate::domain::event::Event;
-use crate::domain::inbound::{Inbound, Sender};
+use crate::domain::inbound::{Inbound, Sender, What};
 use crate::domain::registry::Registry;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.
@@ -24,6 +29,9 @@ const QUEUE: usize = 4_096;
 const MAX_BATCH_EVENTS: usize = 5_000;
 /// How often an idle writer looks whether the command line changed the registry.
 const IDLE: Duration = Duration::from_millis(250);
+/// Of FNV-1a, by which backends of different builds find the same lane.
+const FNV_BASIS: u32 = 0x811c_9dc5;
+const FNV_PRIME: u32 = 0x0100_0193;
 
 /// Whether the store takes writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,8 +74,18 @@ impl WriterHandle {
     pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<PendingAll, StoreError> {
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |writer| {
+            let mut all = vec![None; inbounds.len()];
+            let mut failed = None;
+            writer.store_each(
+                inbounds.into_iter().enumerate().map(|(place, inbound)| (inbound, place)).collect(),
+                |place, stored| match stored {
+                    Ok(committed) => all[place] = Some(committed),
+                    Err(error) => failed = Some(error),
+                },
+            );
+            let all = all.into_iter().collect::<Option<Vec<_>>>();
             // As in `write`: whoever asked may be gone, the work is done all the same.
-            let _ = answer.send(writer.store(inbounds).map(|(committed, _)| committed));
+            let _ = answer.send(all.ok_or_else(|| failed.unwrap_or(StoreError::Closed)));
         });
         self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
         Ok(pending)
@@ -134,6 +152,7 @@ impl Session<'_> {
 pub struct Place {
     pub url: StoreUrl,
     pub cache_mib: u32,
+    pub shared: bool,
 }
 
 /// How often a server is asked whether the one backend that it serves is gone, and for how long between two times: the
@@ -142,12 +161,12 @@ const ASKED: u32 = 10;
 const ASKED_EVERY: Duration = Duration::from_millis(200);
 
 impl Place {
-    /// Opens the store for the one backend that serves it.
+    /// Opens the store for the one backend that serves it, or for one of several.
     pub fn open(&self) -> Result<Connection, StoreError> {
         let connection = connection::open_writer(&self.url, self.cache_mib)?;
         if let Some(session) = connection.postgres() {
             let mut asked = 1;
-            while !session.serve_alone()? {
+            while !session.serve(self.shared)? {
                 if asked == ASKED {
                     return Err(StoreError::InUse(self.url.clone()));
                 }
@@ -179,6 +198,14 @@ impl Backoff {
     }
 }
 
+/// Who is told of commits.
+pub(super) enum Announce {
+    /// Those who follow the ledger, with its last row.
+    Here(watch::Sender<i64>),
+    /// The thread that looks what several backends committed.
+    Cluster(Cluster),
+}
+
 pub struct Writer {
     connection: Connection,
     place: Place,
@@ -187,7 +214,7 @@ pub struct Writer {
     noticed: Instant,
     registry: Arc<ArcSwap<Registry>>,
     data_version: i64,
-    committed: watch::Sender<i64>,
+    announce: Announce,
     health: watch::Sender<Health>,
     memory: Memory,
     rollups: Rollups,
@@ -199,7 +226,7 @@ impl Writer {
         connection: Connection,
         place: Place,
         registry: Arc<ArcSwap<Registry>>,
-        committed: watch::Sender<i64>,
+        announce: Announce,
         quarantine_cap: u32,
     ) -> Result<Self, StoreError> {
         let (health, _) = watch::channel(Health::default());
@@ -214,7 +241,7 @@ impl Writer {
             noticed,
             registry,
             data_version,
-            committed,
+            announce,
             health,
             memory,
             rollups,
@@ -270,33 +297,71 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Vec<(Inbound, oneshot::Sender<Result<Committed, StoreError>>)>) {
-        let (inbounds, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let publishes = inbounds.len();
-        match self.store(inbounds) {
-            Ok((committed, tally)) => {
-                tally.publish_metrics(publishes);
-                for (answer, committed) in answers.into_iter().zip(committed) {
-                    // The connection it came from may be gone; the device will ask again.
-                    let _ = answer.send(Ok(committed));
+        self.store_each(batch, |answer, stored| {
+            // The connection it came from may be gone; the device will ask again.
+            let _ = answer.send(stored);
+        });
+    }
+
+    /// Stores publishes, in one transaction or, where several backends share the store, in one for each lane; each is
+    /// answered after its own.
+    fn store_each<A>(&mut self, batch: Vec<(Inbound, A)>, mut answer: impl FnMut(A, Result<Committed, StoreError>)) {
+        if !self.place.shared {
+            return self.store(None, batch, &mut answer);
+        }
+        let (mut waiting, mut wait) = (batch, false);
+        while !waiting.is_empty() {
+            let registry = self.registry.load_full();
+            let mut lanes: BTreeMap<u8, Vec<_>> = BTreeMap::new();
+            for (inbound, asked) in std::mem::take(&mut waiting) {
+                lanes.entry(lane(&inbound, &registry)).or_default().push((inbound, asked));
+            }
+            for (lane, batch) in lanes {
+                match self.enter(lane, wait, registry.revision) {
+                    Ok(true) => self.store(Some(lane), batch, &mut answer),
+                    Ok(false) => waiting.extend(batch),
+                    Err(error) => self.failed(error, batch, &mut answer),
                 }
             }
-            Err(error) => {
-                tracing::error!(%error, publishes, "a batch could not be stored; it stays unacknowledged");
-                metrics::counter!("fenlei_store_failures_total").increment(1);
-                self.health.send_replace(Health::Failing(error.to_string()));
-                for answer in answers {
-                    let _ = answer.send(Err(StoreError::Closed));
-                }
-            }
+            // The lanes that are free come first; the others are waited for when there is nothing else to do.
+            wait = true;
         }
     }
 
-    /// Stores publishes in one transaction.
-    fn store(&mut self, inbounds: Vec<Inbound>) -> Result<(Vec<Committed>, Tally), StoreError> {
-        let registry = self.registry.load_full();
-        let outcome: Result<_, StoreError> = (|| {
+    /// Begins the transaction of a lane. `false`: another backend is in it, or changed the registry, by which a publish
+    /// belongs to a lane.
+    fn enter(&mut self, lane: u8, wait: bool, revision: i64) -> Result<bool, StoreError> {
+        let entered = (|| {
             self.mend()?;
-            self.connection.begin()?;
+            let Some(session) = self.connection.postgres() else { return Err(StoreError::NotShareable) };
+            if !session.begin_in(lane, wait)? {
+                return Ok(false);
+            }
+            self.reload_registry()?;
+            let entered = self.registry.load().revision == revision;
+            if !entered {
+                self.connection.rollback()?;
+            }
+            Ok(entered)
+        })();
+        if entered.is_ok() { entered } else { self.finish(entered) }
+    }
+
+    /// Stores publishes in one transaction, which is begun already where it is that of a lane.
+    fn store<A>(
+        &mut self,
+        lane: Option<u8>,
+        batch: Vec<(Inbound, A)>,
+        answer: &mut impl FnMut(A, Result<Committed, StoreError>),
+    ) {
+        let (inbounds, asked): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let publishes = inbounds.len();
+        let outcome: Result<_, StoreError> = (|| {
+            if lane.is_none() {
+                self.mend()?;
+                self.connection.begin()?;
+            }
+            let registry = self.registry.load_full();
             let (connection, memory) = (&self.connection, &mut self.memory);
             let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
             intake.foresee(&inbounds)?;
@@ -306,7 +371,26 @@ impl Writer {
             self.connection.commit()?;
             Ok((committed, tally))
         })();
-        self.finish(outcome)
+        match self.finish(outcome) {
+            Ok((committed, tally)) => {
+                tally.publish_metrics(publishes);
+                asked.into_iter().zip(committed).for_each(|(asked, committed)| answer(asked, Ok(committed)));
+            }
+            Err(error) => self.failed(error, asked.into_iter().map(|asked| ((), asked)).collect(), answer),
+        }
+    }
+
+    /// Nobody is told that anything was stored.
+    fn failed<I, A>(
+        &mut self,
+        error: StoreError,
+        batch: Vec<(I, A)>,
+        answer: &mut impl FnMut(A, Result<Committed, StoreError>),
+    ) {
+        tracing::error!(%error, publishes = batch.len(), "a batch could not be stored; it stays unacknowledged");
+        metrics::counter!("fenlei_store_failures_total").increment(1);
+        self.health.send_replace(Health::Failing(error.to_string()));
+        batch.into_iter().for_each(|(_, asked)| answer(asked, Err(StoreError::Closed)));
     }
 
     /// Runs `work` in a transaction and reloads the registry if it changed that.
@@ -314,10 +398,13 @@ impl Writer {
         &mut self,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let registry = self.registry.load_full();
         let outcome: Result<T, E> = (|| {
             self.mend()?;
             self.connection.begin().map_err(StoreError::from)?;
+            if self.place.shared {
+                self.reload_registry()?;
+            }
+            let registry = self.registry.load_full();
             let mut session = Session {
                 connection: &self.connection,
                 registry,
@@ -340,10 +427,19 @@ impl Writer {
     fn finish<T, E: From<StoreError>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
         match outcome {
             Ok(done) => {
-                self.memory.boots.trim();
                 self.health.send_if_modified(|health| std::mem::take(health) != Health::Writing);
-                let last = ledger::last_row(&self.connection)?;
-                self.committed.send_if_modified(|known| std::mem::replace(known, last) != last);
+                match &self.announce {
+                    Announce::Here(committed) => {
+                        self.memory.boots.trim();
+                        let last = ledger::last_row(&self.connection)?;
+                        committed.send_if_modified(|known| std::mem::replace(known, last) != last);
+                    }
+                    Announce::Cluster(cluster) => {
+                        // What another backend writes next is not known here.
+                        self.memory = Memory::default();
+                        cluster.nudge();
+                    }
+                }
                 Ok(done)
             }
             Err(error) => {
@@ -439,6 +535,19 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Where a publish is stored: all that one transaction reads and changes of a site lies in one lane.
+fn lane(inbound: &Inbound, registry: &Registry) -> u8 {
+    let device = match &inbound.what {
+        What::Events { from, .. } | What::State { from, .. } => &from.device,
+        What::Refused { device, .. } => device,
+        What::Nothing => return 0,
+    };
+    // A device that is not known changes nothing but what is kept under its name.
+    let of = registry.devices.get(device).map_or(device.as_str(), |device| &device.site);
+    let hash = of.bytes().fold(FNV_BASIS, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(FNV_PRIME));
+    (hash % u32::from(LANES)) as u8
 }
 
 /// Changes when another connection has committed; on a server, when it has changed the registry.

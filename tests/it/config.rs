@@ -58,8 +58,8 @@ fn every_key_of_the_defaults_has_a_comment_above_it() {
         http.tls_listen influx.batch influx.bucket influx.org influx.timeout_seconds influx.token influx.url log.filter \
         mqtt.bytes_per_second mqtt.ca mqtt.certificate mqtt.client_ca mqtt.client_certificates mqtt.client_id \
         mqtt.connect_seconds mqtt.connections mqtt.connections_per_address mqtt.failures_per_address \
-        mqtt.failures_per_device mqtt.key mqtt.listen mqtt.publishes_per_second mqtt.subscriptions mqtt.tls_listen mqtt.url \
-        privacy.card_key_file projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
+        mqtt.failures_per_device mqtt.key mqtt.listen mqtt.publishes_per_second mqtt.share mqtt.subscriptions \
+        mqtt.tls_listen mqtt.url privacy.card_key_file projector.evening_seconds projector.evening_start projector.evening_text quarantine.max_per_device \
         retention.audit_days retention.departed_days retention.visits_days store.cache_mib store.readers store.url \
         webhooks.private_addresses";
     assert_eq!(keys.iter().map(String::as_str).collect::<Vec<_>>().join(" "), all);
@@ -105,7 +105,7 @@ fn what_goes_together_is_given_together() {
     let folder = tempfile::tempdir().unwrap();
     let text = "\
         [http]\ntls_listen = \"127.0.0.1:8443\"\n\n\
-        [mqtt]\nkey = \"key.pem\"\ncertificate = \"cert.pem\"\nclient_certificates = \"required\"\nca = \"ca.pem\"\n";
+        [mqtt]\nkey = \"key.pem\"\ncertificate = \"cert.pem\"\nclient_certificates = \"required\"\nca = \"ca.pem\"\nshare = \"all\"\n";
     let path = file(&folder, text);
     let mistakes = Config::from_layers(Some(&path), []).unwrap_err().to_string();
     insta::assert_snapshot!(mistakes.replace(&path.display().to_string(), "fenlei.toml"), @r"
@@ -114,6 +114,8 @@ fn what_goes_together_is_given_together() {
     fenlei.toml:7: `mqtt.client_certificates` needs `mqtt.client_ca` beside it
     fenlei.toml:7: `mqtt.client_certificates` needs `mqtt.tls_listen` beside it
     fenlei.toml:8: `mqtt.ca` needs a `mqtt.url` of the scheme mqtts
+    fenlei.toml:9: `mqtt.share` needs a `mqtt.url`: what comes to the embedded broker comes to one backend
+    fenlei.toml:9: `mqtt.share` needs a PostgreSQL server in `store.url`: a file has one backend
     ");
     // Nothing of it is missing where another layer has it.
     let variables = environment(&[

@@ -7,6 +7,7 @@ mod api;
 mod architecture;
 mod board;
 mod cli;
+mod cluster;
 mod config;
 mod crash;
 mod credentials;

@@ -76,6 +76,12 @@ impl Broker {
         format!("mqtt://fenlei:{}@127.0.0.1:{}", PASSWORD.replace(' ', "%20"), self.backend)
     }
 
+    /// Has it read the passwords and the rights again.
+    pub(crate) fn reload(&self) {
+        let status = Command::new("kill").args(["-HUP", &self.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }

@@ -13,6 +13,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 pub use copy::CopyRows;
+pub(super) use postgres::LANES;
 pub use postgres::Server;
 pub use row::{MappedRows, OptionalExtension, Row, Rows};
 pub use value::{FromSql, Kind, Kinded, Params, ToSql, Value, ValueRef};
@@ -191,6 +192,11 @@ impl Connection {
             Inner::Sqlite(connection) => Ok(connection.execute_batch(script)?),
             Inner::Postgres(session) => session.batch(&dialect::schema(script)),
         }
+    }
+
+    /// Keeps every other transaction from numbering cards, to the end of this one; a file has one transaction at a time.
+    pub(super) fn number_cards(&self) -> Result<()> {
+        self.postgres().map_or(Ok(()), postgres::Session::number_cards)
     }
 
     /// Whether no transaction is under way.

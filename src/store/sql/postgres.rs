@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,9 +27,15 @@ const UNHEARD: Duration = Duration::from_secs(15);
 /// As for SQLite, how long another one's transaction is waited for.
 const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '30s'; SET client_min_messages = warning";
 
-/// The locks of a store, by their numbers on the server: "fenlei" and a digit.
+/// The locks of a store, by their numbers on the server: "fenlei" and a digit for the one of who serves it; "fenl" and
+/// another number for those of transactions.
 const SERVING: i64 = 0x66_65_6e_6c_65_69_31;
-const WRITING: i64 = 0x66_65_6e_6c_65_69_32;
+const LOCKS: i32 = 0x66_65_6e_6c;
+/// The number of the lock of who gives new cards their numbers; those below it are the lanes'.
+const CARDS: u8 = LANES;
+/// In how many lanes the publishes of several backends are stored side by side: more than there are backends, so that
+/// one that writes finds a free one, and few enough that a batch divided among them is still a batch.
+pub(in crate::store) const LANES: u8 = 8;
 
 static DRIVER: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("store-postgres").enable_all().build()
@@ -108,11 +114,21 @@ impl Session {
         self.in_transaction.get()
     }
 
-    /// Takes the place of the one backend that serves this store, for as long as the session lasts. `false`: it is taken.
-    pub(in crate::store) fn serve_alone(&self) -> Result<bool> {
-        let taken = format!("SELECT CAST(pg_try_advisory_lock({SERVING}) AS int)");
-        let row = self.answer(self.client.query_one(taken.as_str(), &[]))?;
-        Ok(row.try_get::<_, i32>(0)? == 1)
+    /// Takes the place of the one backend that serves this store, or one beside others that share it, for as long as the
+    /// session lasts. `false`: it is taken, by one that shares it not.
+    pub(in crate::store) fn serve(&self, shared: bool) -> Result<bool> {
+        let how = if shared { "_shared" } else { "" };
+        self.is_true(&format!("SELECT pg_try_advisory_lock{how}({SERVING})"))
+    }
+
+    /// Runs a script whose last statement is a question.
+    fn is_true(&self, script: &str) -> Result<bool> {
+        let answers = self.answer(self.client.simple_query(script))?;
+        let last = answers.iter().rev().find_map(|answer| match answer {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        Ok(last == Some("t"))
     }
 
     pub(in crate::store) fn batch(&self, sql: &str) -> Result<()> {
@@ -131,7 +147,39 @@ impl Session {
     pub(in crate::store) fn begin(&self) -> Result<()> {
         self.in_transaction.set(true);
         self.failed.set(false);
-        self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({WRITING})"))
+        self.batch(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, lane) FROM generate_series(0, {LANES} - 1) lane"
+        ))
+    }
+
+    /// Begins a transaction that writes in one lane only. `false`: another one is in it, and is not to be waited for.
+    pub(in crate::store) fn begin_in(&self, lane: u8, wait: bool) -> Result<bool> {
+        self.in_transaction.set(true);
+        self.failed.set(false);
+        if wait {
+            self.batch(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, {lane})"))?;
+        } else if !self.is_true(&format!("BEGIN; SELECT pg_try_advisory_xact_lock({LOCKS}, {lane})"))? {
+            self.rollback()?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Waits until no other transaction gives numbers to cards, and keeps them from it to the end of this one. Two that
+    /// met the same new cards in another order would wait for each other.
+    pub(in crate::store) fn number_cards(&self) -> Result<()> {
+        self.batch(&format!("SELECT pg_advisory_xact_lock({LOCKS}, {CARDS})"))
+    }
+
+    /// The transactions that write at this moment, by names that never come again.
+    pub(in crate::store) fn writing(&self) -> Result<BTreeSet<String>> {
+        let held = format!(
+            "SELECT DISTINCT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
+                 AND classid = {LOCKS} AND objid < {LANES}
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        );
+        let rows = self.answer(self.client.query(held.as_str(), &[]))?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     pub(in crate::store) fn begin_reading(&self) -> Result<()> {

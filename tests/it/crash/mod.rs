@@ -23,16 +23,16 @@ const ALONE: u64 = 400;
 const AWAY: u64 = 60;
 
 /// One of the runs, for what it prints.
-struct Run {
+pub(crate) struct Run {
     name: &'static str,
-    kills: u32,
-    seed: u64,
-    random: Rng,
+    pub(crate) kills: u32,
+    pub(crate) seed: u64,
+    pub(crate) random: Rng,
     begun: Instant,
 }
 
 impl Run {
-    fn begin(name: &'static str) -> Self {
+    pub(crate) fn begin(name: &'static str) -> Self {
         let set = |variable| std::env::var(variable).ok().map(|value| value.parse::<u64>().unwrap());
         let kills = set("FENLEI_CRASH_KILLS").map_or(8, |kills| u32::try_from(kills).unwrap());
         let seed = set("FENLEI_CRASH_SEED").unwrap_or_else(|| fastrand::u64(..));
@@ -41,7 +41,7 @@ impl Run {
     }
 
     /// Waits for the moment of the next kill: mostly some time after work began, sometimes while it is still beginning.
-    async fn moment(&mut self, load: &Load) {
+    pub(crate) async fn moment(&mut self, load: &Load) {
         if self.random.u8(..4) > 0 {
             load.flows().await;
         }
@@ -52,7 +52,7 @@ impl Run {
         tokio::time::sleep(Duration::from_millis(self.random.u64(..=longest))).await;
     }
 
-    fn end(&self, events: usize) {
+    pub(crate) fn end(&self, events: usize) {
         let seconds = self.begun.elapsed().as_secs_f32();
         say(&format!("{}: {events} events, {} kills, {seconds:.1} s", self.name, self.kills));
         assert!(events > 0);
@@ -60,7 +60,7 @@ impl Run {
 }
 
 #[expect(clippy::print_stderr, reason = "a failed run is repeated by its seed")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 

@@ -84,6 +84,20 @@ impl Backend {
         ran
     }
 
+    /// Comes back when it has ended by itself, with its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let process = self.process.as_mut().unwrap();
+        let ended = async {
+            loop {
+                if let Some(status) = process.try_wait().unwrap() {
+                    return status.code();
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        tokio::time::timeout(2 * PATIENCE, ended).await.expect("it ends")
+    }
+
     /// Its process, while it runs.
     pub(crate) fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Child::id)

@@ -1,0 +1,38 @@
+//! Several backends on one PostgreSQL database and one broker: what comes is divided among them, whoever dies, and what
+//! must be done once is done by one.
+
+mod killed;
+mod lanes;
+mod share;
+mod stream;
+
+use std::time::Duration;
+
+use crate::cli::Folder;
+use crate::mosquitto::Broker;
+use crate::support::backend::Backend;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The jobs, as `/metrics` names them.
+const JOBS: [&str; 7] = ["states", "configure", "dispatch", "alarms", "linkage", "export", "forget"];
+
+/// Backends that share a folder's store and a broker.
+fn start(count: usize, folder: &Folder, broker: &Broker) -> Vec<Backend> {
+    let one = || Backend::start_with(folder, Some(&broker.url()), vec![("FENLEI__MQTT__SHARE", "fenlei".to_owned())]);
+    (0..count).map(|_| one()).collect()
+}
+
+/// Whether a backend holds a job.
+async fn holds(backend: &Backend, job: &str) -> bool {
+    backend.counter(&format!("fenlei_job_held{{job=\"{job}\"}}")).await > 0.0
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("it does not come about that {what}"));
+}
