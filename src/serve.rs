@@ -47,7 +47,9 @@ pub struct Running {
 /// Starts everything; comes back once HTTP and, if embedded, MQTT accept connections.
 pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Running> {
     telemetry::install();
-    files::allow(u64::from(config.http.connections.all) + u64::from(config.mqtt.connections.all));
+    // Devices come to us where there is no other broker.
+    let devices = if config.mqtt.url.is_some() { 0 } else { config.mqtt.connections.all };
+    files::allow(u64::from(config.http.connections.all) + u64::from(devices));
     let store = Store::open(&config.store_options()).with_context(|| format!("`store.url`: {}", config.store.url))?;
     // Where others share the store, the one whose turn it is sees to the states.
     let (states, receiving) = watch::channel(!store.is_shared());
