@@ -44,7 +44,7 @@ pub async fn run(server: &str, now: DateTime<Utc>) -> anyhow::Result<Vec<Report>
 
 fn database(server: &str, name: &str) -> anyhow::Result<crate::store::sql::Server> {
     match StoreUrl::parse(&format!("{server}/{name}")) {
-        Ok(StoreUrl::Postgres(server)) => Ok(server),
+        Ok(StoreUrl::Postgres(server)) => Ok(*server),
         Ok(StoreUrl::Sqlite(_)) => anyhow::bail!("`--postgres` must be postgres://user@host:port"),
         Err(error) => anyhow::bail!("`--postgres` {error}"),
     }

@@ -113,18 +113,15 @@ async fn follow_states(client: &AsyncClient, mut states: watch::Receiver<bool>, 
     if connected.wait_for(|connected| *connected).await.is_err() {
         return;
     }
-    loop {
-        let asked = if *states.borrow_and_update() {
-            client.subscribe(STATES, QoS::AtLeastOnce).await
-        } else {
-            client.unsubscribe(STATES).await
-        };
-        if asked.is_err() {
-            return;
-        }
-        if states.changed().await.is_err() {
+    for subscribe in [true, false].into_iter().cycle() {
+        if states.wait_for(|wanted| *wanted == subscribe).await.is_err() {
             // It stays as it is.
             std::future::pending::<()>().await;
+        }
+        let asked =
+            if subscribe { client.subscribe(STATES, QoS::AtLeastOnce).await } else { client.unsubscribe(STATES).await };
+        if asked.is_err() {
+            return;
         }
     }
 }

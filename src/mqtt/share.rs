@@ -12,16 +12,18 @@ use super::external::{Options, mqtt_options};
 /// How long the broker is waited for, in all.
 const CONNECT: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(500);
+/// So many times a broker may close a connection that it has not answered to.
+const CLOSED: u32 = 5;
 /// How long it may take to deliver.
 const DELIVER: Duration = Duration::from_secs(10);
 
 /// Why several backends cannot work with a broker.
 #[derive(Debug, thiserror::Error)]
 pub enum Unproven {
-    #[error("the broker could not be reached within {} seconds: {0}", CONNECT.as_secs())]
-    Unreachable(String),
+    #[error("the broker could not be reached within {within} seconds: {cause}", within = CONNECT.as_secs())]
+    Unreachable { cause: String },
     #[error("the broker refuses to speak MQTT 5 ({0}), which shared subscriptions need")]
-    Refused(String),
+    Refused(&'static str),
     #[error("the broker says that it has no shared subscriptions")]
     Unavailable,
     #[error("the broker refuses a shared subscription: its ACL must let this user read and write fenlei/v1/#")]
@@ -57,7 +59,7 @@ pub async fn prove(options: &Options) -> Result<(), Unproven> {
     let (client, mut connection) = AsyncClient::new(mqtt, 8);
     tokio::time::timeout(CONNECT, connected(&mut connection))
         .await
-        .unwrap_or_else(|_| Err(Unproven::Unreachable("it does not answer".to_owned())))?;
+        .unwrap_or_else(|_| Err(Unproven::Unreachable { cause: "it does not answer".to_owned() }))?;
     let ended = |error: &dyn std::fmt::Display| Unproven::Ended(error.to_string());
     client.subscribe(filter(group, &topic), QoS::AtLeastOnce).await.map_err(|error| ended(&error))?;
     let delivered = async {
@@ -81,19 +83,30 @@ pub async fn prove(options: &Options) -> Result<(), Unproven> {
 
 /// Waits for a connection.
 async fn connected(connection: &mut EventLoop) -> Result<(), Unproven> {
-    let began = tokio::time::Instant::now();
+    let (began, mut closed) = (tokio::time::Instant::now(), 0);
     loop {
-        match connection.poll().await {
+        let error = match connection.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(answer))) => {
                 let available = answer.properties.and_then(|properties| properties.shared_subscription_available);
                 return if available == Some(0) { Err(Unproven::Unavailable) } else { Ok(()) };
             }
-            Ok(_) => {}
-            Err(ConnectionError::ConnectionRefused(
-                code @ (ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion),
-            )) => return Err(Unproven::Refused(format!("{code:?}"))),
-            Err(error) if began.elapsed() + RETRY >= CONNECT => return Err(Unproven::Unreachable(error.to_string())),
-            Err(_) => tokio::time::sleep(RETRY).await,
+            Ok(_) => continue,
+            Err(error) => error,
+        };
+        match error {
+            ConnectionError::ConnectionRefused(
+                ConnectReturnCode::UnsupportedProtocolVersion | ConnectReturnCode::RefusedProtocolVersion,
+            ) => return Err(Unproven::Refused("it says so")),
+            // NATS does so. Once may be a broker that is just going away.
+            ConnectionError::MqttState(_) if closed == CLOSED => {
+                return Err(Unproven::Refused("it closes the connection whenever it is asked to"));
+            }
+            ConnectionError::MqttState(_) => closed += 1,
+            error if began.elapsed() + RETRY >= CONNECT => {
+                return Err(Unproven::Unreachable { cause: error.to_string() });
+            }
+            _ => {}
         }
+        tokio::time::sleep(RETRY).await;
     }
 }

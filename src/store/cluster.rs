@@ -30,12 +30,12 @@ const RETRY: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     nudges: SyncSender<()>,
-    pub held: Held,
+    pub(super) held: Held,
 }
 
 impl Cluster {
     /// Starts the thread, which tells `committed` how far the ledger can be followed.
-    pub fn start(url: StoreUrl, committed: watch::Sender<i64>) -> Result<Self, StoreError> {
+    pub(super) fn start(url: StoreUrl, committed: watch::Sender<i64>) -> Result<Self, StoreError> {
         let holder: Arc<str> = format!("{:032x}", fastrand::u128(..)).into();
         let (turns, jobs) = watch::channel(BTreeSet::new());
         // One nudge waits at most: it stands for all that came before it is taken.
@@ -53,7 +53,7 @@ impl Cluster {
     }
 
     /// This backend has committed something.
-    pub fn nudge(&self) {
+    pub(super) fn nudge(&self) {
         // A full queue is a nudge that waits.
         let _ = self.nudges.try_send(());
     }

@@ -222,7 +222,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(
+    pub(super) fn new(
         connection: Connection,
         place: Place,
         registry: Arc<ArcSwap<Registry>>,
