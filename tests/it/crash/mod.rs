@@ -60,7 +60,7 @@ impl Run {
 }
 
 #[expect(clippy::print_stderr, reason = "a failed run is repeated by its seed")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
