@@ -28,6 +28,8 @@ pub struct Pair {
     folder: TempDir,
     etcd: Child,
     members: [Member; 2],
+    /// The process that listens for the standby, while it is stopped.
+    deaf: Option<u32>,
     client: Client,
 }
 
@@ -56,7 +58,7 @@ impl Pair {
         let etcd = etcd.spawn().expect("etcd is installed: tests/all installs it");
         let member = |name| Member { name, sql: free_port(), rest: free_port(), patroni: None };
         let client = Client::builder().no_proxy().timeout(PATIENCE / 10).build().unwrap();
-        let mut pair = Self { folder, etcd, members: ["one", "two"].map(member), client };
+        let mut pair = Self { folder, etcd, members: ["one", "two"].map(member), deaf: None, client };
         pair.until("etcd listens", async |_| TcpStream::connect(("127.0.0.1", clients)).is_ok()).await;
         for member in &pair.members {
             let settings = pair.settings(member, clients).to_string();
@@ -130,22 +132,34 @@ impl Pair {
         self.kill(primary);
     }
 
+    /// The standby hears nothing any more, until the primary is killed: what that commits from now on, it alone has.
+    pub async fn deafen_standby(&mut self) {
+        self.whole().await;
+        let primary = self.is("primary").await.expect("it stays the primary");
+        let standby = self.server(&self.members[1 - primary]).expect("the standby runs");
+        let listens = |process: &u32| command(*process).contains("walreceiver");
+        self.deaf = family(standby).into_iter().find(listens);
+        signal("-STOP", self.deaf);
+        assert!(self.deaf.is_some(), "the standby listens");
+    }
+
     fn kill(&mut self, member: usize) {
         let Some(mut patroni) = self.members[member].patroni.take() else { return };
-        let mut processes = family(patroni.id());
-        processes.extend(self.server(&self.members[member]).into_iter().flat_map(family));
-        // Some may just have ended by themselves; that the others ended, whoever takes their place shows.
-        let processes = processes.iter().map(u32::to_string);
-        Command::new("kill").arg("-9").args(processes).stderr(Stdio::null()).status().unwrap();
+        let server = self.server(&self.members[member]);
+        signal("-9", family(patroni.id()).into_iter().chain(server.into_iter().flat_map(family)));
         patroni.wait().unwrap();
+        // It ends before it looks at what the system still holds for it, and the next one finds nobody to ask.
+        if self.deaf.is_some() {
+            signal("-TERM", self.deaf);
+            signal("-CONT", self.deaf.take());
+        }
     }
 
     /// The server's first process, unless the file names one that ended, whose number may be another's now.
     fn server(&self, member: &Member) -> Option<u32> {
         let data = self.data(member);
         let process = std::fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.parse().ok()?;
-        let command = std::fs::read_to_string(format!("/proc/{process}/cmdline")).ok()?;
-        command.contains(data.to_str().unwrap()).then_some(process)
+        command(process).contains(data.to_str().unwrap()).then_some(process)
     }
 
     /// Comes back when the one that is left is the primary.
@@ -207,6 +221,17 @@ fn beside(folder: &TempDir, program: &str, name: &str) -> Command {
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8");
     as_postgres(&mut command);
     command
+}
+
+/// To all at once. Some may just have ended by themselves.
+fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
+    let processes = processes.into_iter().map(|process| process.to_string());
+    Command::new("kill").arg(name).args(processes).stderr(Stdio::null()).status().unwrap();
+}
+
+/// What a process was started with, or calls itself.
+fn command(process: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default()
 }
 
 /// A process, those that it started, those that they started, and so on.
