@@ -1,6 +1,8 @@
 //! What is PostgreSQL's own: a server that goes away and comes back, several hosts, one backend a database, and the way
 //! there from SQLite. That everything else is the same on both, the other tests say: `tests/with-postgres`.
 
+mod failover;
+mod pair;
 pub(crate) mod server;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,15 +20,9 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        let installed =
-            std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: tests/all installs it");
-        let programs = installed.map(|entry| entry.unwrap().path().join("bin")).max().expect("a version of PostgreSQL");
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, programs, process: None, port: free_port() };
-        if is_root() {
-            let (user, group) = of_postgres();
-            std::os::unix::fs::chown(server.folder.path(), Some(user), Some(group)).unwrap();
-        }
+        give_to_postgres(folder.path());
+        let mut server = Self { folder, programs: programs(), process: None, port: free_port() };
         let data = server.data();
         let mut init = server.command("initdb");
         init.arg("--pgdata").arg(data).args(["--username=fenlei", "--auth=trust", "--encoding=UTF8"]);
@@ -42,14 +36,10 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    /// The server refuses to run as root.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command.current_dir(self.folder.path()).stdin(Stdio::null());
-        if is_root() {
-            let (user, group) = of_postgres();
-            command.uid(user).gid(group);
-        }
+        as_postgres(&mut command);
         command
     }
 
@@ -106,6 +96,28 @@ impl Drop for Server {
         if self.process.is_some() {
             self.kill();
         }
+    }
+}
+
+/// Where the programs of the newest version here are.
+pub fn programs() -> PathBuf {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: tests/all installs it");
+    installed.map(|entry| entry.unwrap().path().join("bin")).max().expect("a version of PostgreSQL")
+}
+
+/// The server refuses to run as root.
+pub fn as_postgres(command: &mut Command) {
+    if is_root() {
+        let (user, group) = of_postgres();
+        command.uid(user).gid(group);
+    }
+}
+
+/// For what [`as_postgres`] is to write.
+pub fn give_to_postgres(folder: &Path) {
+    if is_root() {
+        let (user, group) = of_postgres();
+        std::os::unix::fs::chown(folder, Some(user), Some(group)).unwrap();
     }
 }
 
