@@ -4,7 +4,7 @@
 //! next changes, the windows of a week as they are in force today, and each coming date on which others hold (holidays,
 //! a version that begins later). That is said anew every day, so a device may be away for weeks and still keep the hours.
 
-use chrono::{DateTime, Days, NaiveDate, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, NaiveDate, Offset, TimeZone, Utc};
 use fenlei_wire::config::{Config, DayOverride, DeviceSchedule, Evening, WeeklyWindow, ZoneStep};
 use fenlei_wire::limits::{MAX_DATES, MAX_DAY_WINDOWS, MAX_WEEKLY, MAX_ZONE_STEPS};
 use fenlei_wire::schedule::{DaySet, Minute, StreamSet, Window};
@@ -13,7 +13,7 @@ use fenlei_wire::vocabulary::DeviceKind;
 
 use super::registry::{Device, Site};
 use super::schedule::Timetable;
-use super::zone::{Tz, today};
+use super::zone::{Tz, jumps, today};
 
 /// How far ahead dates with windows of their own are looked for.
 const DATES_AHEAD: u64 = 60;
@@ -111,15 +111,8 @@ fn zone_steps(zone: Tz, now: DateTime<Utc>) -> heapless::Vec<ZoneStep, MAX_ZONE_
     let mut steps = heapless::Vec::new();
     // A full list needs no more: a year has fewer changes than it holds.
     let _ = steps.push(step(0, offset(now)));
-    for day in 0..ZONE_AHEAD {
-        let (mut before, mut after) = (now + TimeDelta::days(day), now + TimeDelta::days(day + 1));
-        if offset(before) != offset(after) {
-            while after - before > TimeDelta::seconds(1) {
-                let middle = before + (after - before) / 2;
-                if offset(middle) == offset(before) { before = middle } else { after = middle }
-            }
-            let _ = steps.push(step(after.timestamp(), offset(after)));
-        }
+    for jump in jumps(zone, now, ZONE_AHEAD) {
+        let _ = steps.push(step(jump.timestamp(), offset(jump)));
     }
     steps
 }

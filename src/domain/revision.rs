@@ -82,10 +82,10 @@ pub fn name(number: i64) -> String {
     format!("{NAMED}{number}")
 }
 
-/// The number of the revision of this name.
-pub fn number(name: &str) -> Option<i64> {
-    let digits = name.strip_prefix(NAMED)?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+/// The number of the revision of this name, which has one spelling.
+pub fn number(text: &str) -> Option<i64> {
+    let number = text.strip_prefix(NAMED)?.parse().ok()?;
+    (number >= 0 && name(number) == text).then_some(number)
 }
 
 const NAMED: &str = "rev-";

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use fenlei_wire::schedule::{DaySet, Minute, StreamSet, Window, timing};
 use fenlei_wire::vocabulary::{Stream, Timing};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 use super::object::{objects, optional_object};
-use super::zone::{Local, Tz, closes_at, local, opens_at};
+use super::zone::{Local, Tz, comes_to, jumps, local};
 
 /// A schedule as people write it: `GET|PUT /sites/{id}/schedule`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -301,13 +301,14 @@ impl Timetable {
     /// When that changes next; `None`: not within eight days.
     pub fn next_change(&self, time: i64) -> Option<i64> {
         let (now, today) = (self.gate(time), local(self.zone, time).day.date());
-        let days = (0..=8).filter_map(|ahead| today.checked_add_days(Days::new(ahead)));
-        let mut edges: Vec<i64> = days
-            .flat_map(|date| {
-                self.windows(date).iter().flat_map(move |window| {
-                    [opens_at(self.zone, date, window.open.get()), closes_at(self.zone, date, window.close.get())]
-                })
-            })
+        // Yesterday too: a clock may be put back over midnight.
+        let days = (-1..=8).filter_map(|ahead| today.checked_add_signed(TimeDelta::days(ahead)));
+        let minutes = days.flat_map(|date| {
+            let edges = self.windows(date).iter().flat_map(|window| [window.open.get(), window.close.get()]);
+            edges.flat_map(move |minute| comes_to(self.zone, date, minute))
+        });
+        let mut edges: Vec<i64> = minutes
+            .chain(jumps(self.zone, DateTime::from_timestamp_millis(time)?, 9))
             .map(|edge| edge.timestamp_millis())
             .filter(|edge| *edge > time)
             .collect();
@@ -417,6 +418,22 @@ mod tests {
         let never =
             Timetable::new(DEFAULT_ZONE, [&schedule(serde_json::json!({"valid_from": "2026-11-10", "weekly": []}))]);
         assert_eq!(never.next_change(at("2026-11-20T12:00:00+08:00")), None);
+    }
+
+    #[test]
+    fn hours_that_the_clock_shows_twice_end_and_begin_twice() {
+        // At 03:00 of this Sunday in Berlin it is 02:00 once more.
+        let timetable = Timetable::new(
+            chrono_tz::Europe::Berlin,
+            [&schedule(serde_json::json!({"valid_from": "2026-10-01", "weekly": [
+                {"days": ["sun"], "open": "01:00", "close": "02:15"},
+                {"days": ["sun"], "open": "02:30", "close": "03:00"}]}))],
+        );
+        let mut time = at("2026-10-25T01:30:00+02:00");
+        for next in ["02:15:00+02:00", "02:30:00+02:00", "02:15:00+01:00", "02:30:00+01:00", "03:00:00+01:00"] {
+            time = timetable.next_change(time).unwrap();
+            assert_eq!(time, at(&format!("2026-10-25T{next}")), "{next}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A day that daylight saving shortens or lengthens still has minutes 0 to 1439: skipped ones never
 //! occur, repeated ones occur twice.
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveTime, TimeZone, Timelike, Utc};
+use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveTime, Offset, TimeZone, Timelike, Utc};
 pub use chrono_tz::Tz;
 
 /// The zone of a community or site that names none.
@@ -69,6 +69,28 @@ pub fn closes_at(zone: Tz, date: NaiveDate, minute: u16) -> DateTime<Utc> {
     let begins = resolve(zone, date, last, Occurrence::Last);
     // Where the clock skips the last minute, the span ends with the skip.
     if local(zone, begins.timestamp_millis()).minute == last { begins + Duration::minutes(1) } else { begins }
+}
+
+/// When the wall clock comes to `minute` of `date`: the first time and the last, which are one unless it is put back.
+pub fn comes_to(zone: Tz, date: NaiveDate, minute: u16) -> [DateTime<Utc>; 2] {
+    [Occurrence::First, Occurrence::Last].map(|which| resolve(zone, date, minute, which))
+}
+
+/// When the wall clock is put forward or back within `days` after `from`: the first instants of another offset.
+pub fn jumps(zone: Tz, from: DateTime<Utc>, days: i64) -> impl Iterator<Item = DateTime<Utc>> {
+    let offset = move |at: DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+    (0..days).filter_map(move |day| {
+        let (mut before, mut after) = (from + Duration::days(day), from + Duration::days(day + 1));
+        if offset(before) == offset(after) {
+            return None;
+        }
+        while after - before > Duration::seconds(1) {
+            let middle = before + (after - before) / 2;
+            if offset(middle) == offset(before) { before = middle } else { after = middle }
+        }
+        // Clocks jump at whole seconds.
+        DateTime::from_timestamp(after.timestamp(), 0)
+    })
 }
 
 #[derive(Clone, Copy)]

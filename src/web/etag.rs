@@ -67,10 +67,15 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// The tags of a header without their quotes. A weak tag says nothing to `If-Match`, and the same to `If-None-Match`.
+/// The tags of all headers of a name.
 fn tags(headers: &HeaderMap, name: &HeaderName, weak_too: bool) -> Vec<String> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    let tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    values.flat_map(|value| tags_of(value, weak_too)).collect()
+}
+
+/// The tags of a header without their quotes. A weak tag says nothing to `If-Match`, and the same to `If-None-Match`.
+pub fn tags_of(header: &str, weak_too: bool) -> Vec<String> {
+    let tags = header.split(',').map(str::trim);
     let strong = tags.filter_map(|tag| match tag.strip_prefix("W/") {
         Some(tag) => weak_too.then_some(tag),
         None => Some(tag),

@@ -61,7 +61,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+pub use etag::tags_of;
 pub use limits::{Limits, Quotas};
+pub use paging::{List, Page};
 pub use problem::Problem;
 pub use serving::{farewell, serve};
 

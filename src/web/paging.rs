@@ -26,14 +26,14 @@ pub(super) struct PageQuery {
 
 /// Which part of a list is asked for.
 #[derive(Debug)]
-pub(super) struct Page {
+pub struct Page {
     /// The key of the last item of the page before.
     pub after: Option<String>,
     pub limit: usize,
 }
 
 impl Page {
-    pub(super) fn new(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, Problem> {
+    pub fn new(cursor: Option<&str>, limit: Option<u32>) -> Result<Self, Problem> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Problem::bad_request("`limit` must be a whole number from 1 to 1000"));
@@ -47,8 +47,10 @@ impl Page {
     }
 
     /// The key of the last item as a number, 0 for the first page.
-    pub(super) fn after_row(&self) -> Result<i64, Problem> {
-        self.after.as_ref().map_or(Ok(0), |after| after.parse().map_err(|_| bad_cursor()))
+    pub fn after_row(&self) -> Result<i64, Problem> {
+        let Some(after) = &self.after else { return Ok(0) };
+        let row = after.parse().ok().filter(|row: &i64| row.to_string() == *after);
+        row.ok_or_else(bad_cursor)
     }
 
     /// One item more than the page holds: whether there is one tells whether there is a next page.
@@ -57,7 +59,7 @@ impl Page {
     }
 
     /// The page out of what `probe` found.
-    pub(super) fn cut<T>(&self, mut found: Vec<T>, key: impl Fn(&T) -> String) -> List<T> {
+    pub fn cut<T>(&self, mut found: Vec<T>, key: impl Fn(&T) -> String) -> List<T> {
         let more = found.len() > self.limit;
         found.truncate(self.limit);
         let next = found.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(key(last)));
@@ -71,7 +73,7 @@ fn bad_cursor() -> Problem {
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct List<T> {
+pub struct List<T> {
     items: Vec<T>,
     /// The `cursor` of the next page, null at the end.
     #[schema(required = true)]
@@ -79,7 +81,7 @@ pub(super) struct List<T> {
 }
 
 impl<T> List<T> {
-    pub(super) fn into_parts(self) -> (Vec<T>, Option<String>) {
+    pub fn into_parts(self) -> (Vec<T>, Option<String>) {
         (self.items, self.next)
     }
 
