@@ -13,6 +13,7 @@ mod credentials;
 mod demo;
 mod entrance;
 mod export;
+mod faults;
 mod intake;
 mod lids;
 mod linkage;
