@@ -18,6 +18,7 @@ use crate::card_key::{self, CardKeyError};
 use crate::clock::SharedClock;
 use crate::config::{BrokerUrl, Config};
 use crate::domain::inbound::Sender;
+use crate::faults::{Faults, Part};
 use crate::ingest::Ingest;
 use crate::mqtt::embedded::Broker;
 use crate::mqtt::receipts::Receipts;
@@ -50,12 +51,20 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     files::allow(u64::from(config.http.connections.all) + u64::from(config.mqtt.connections.all));
     let store = Store::open(&config.store_options()).with_context(|| format!("`store.url`: {}", config.store.url))?;
     let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
-    let card_key = store
+    let (behind, card_key) = store
         .write(move |session| -> Result<_, CardKeyError> {
-            states::begin(session.connection, now)?;
-            card_key::catch_up(session.connection, &key_file)
+            let behind = states::begin(session.connection, now)?;
+            Ok((behind, card_key::catch_up(session.connection, &key_file)?))
         })
         .await?;
+    let faults = Faults::default();
+    if let minutes @ 1.. = behind / 60_000 {
+        // A machine without a clock that lasts begins with an old one, until a server of its network tells it.
+        faults.fails(
+            Part::Clock,
+            format!("the clock is {minutes} min behind what it was before the start; check that it is right"),
+        );
+    }
 
     let stop = CancellationToken::new();
     let mut tasks = Vec::new();
@@ -110,6 +119,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         retention: config.retention,
         webhooks: config.webhooks,
         influx: config.influx.clone(),
+        faults: faults.clone(),
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 
@@ -130,6 +140,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         retention: config.retention,
         webhooks: config.webhooks,
         ready,
+        faults,
         on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();
             tokio::spawn(async move {

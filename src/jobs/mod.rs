@@ -2,6 +2,7 @@
 //! nothing special.
 
 mod alarms;
+mod clock;
 mod configure;
 mod courier;
 mod dispatch;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
+use crate::faults::{Faults, Part};
 use crate::influx;
 use crate::mqtt::Publisher;
 use crate::store::retention::{self, Retention};
@@ -43,12 +45,14 @@ pub struct Jobs {
     pub webhooks: Reach,
     /// Where the ledger is exported to, if anywhere.
     pub influx: Option<influx::Options>,
+    /// Where they note what does not work.
+    pub faults: Faults,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention, webhooks, influx } = self;
+        let Self { store, publisher, clock, evening, retention, webhooks, influx, faults } = self;
         let configuring = configure::run(store.clone(), publisher.clone(), evening, clock.clone(), stop.clone());
         tokio::join!(
             configuring,
@@ -59,7 +63,8 @@ impl Jobs {
             notices::run(store.clone(), clock.clone(), webhooks, stop.clone()),
             linkage::run(store.clone(), clock.clone(), stop.clone()),
             linkage_hooks::run(store.clone(), clock.clone(), webhooks, stop.clone()),
-            export::run(store.clone(), influx, clock.clone(), stop.clone()),
+            export::run(store.clone(), influx, faults.clone(), clock.clone(), stop.clone()),
+            clock::run(clock.clone(), faults.clone(), stop.clone()),
             every(ALIVE_EVERY, &stop, "alive", || {
                 let now = clock.now().timestamp_millis();
                 store.write(move |session| states::alive(session.connection, now))
@@ -67,7 +72,12 @@ impl Jobs {
             every(FORGET_EVERY, &stop, "forget", || {
                 let (store, today) = (&store, clock.now());
                 let now = today.timestamp_millis();
+                let doubtful = faults.now().contains_key(&Part::Clock);
                 async move {
+                    // What is old by a clock that may be wrong is not: nothing brings back what was erased.
+                    if doubtful {
+                        return Ok(());
+                    }
                     let forget = store.write(move |session| {
                         quarantine::forget_raw(session.connection, now)?;
                         commands::forget(session.connection, now)?;

@@ -71,14 +71,17 @@ pub fn alive(connection: &Connection, now: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// After a start: nobody is known to be online, and who was may be counted up to when we last looked.
-pub fn begin(connection: &Connection, now: i64) -> Result<(), StoreError> {
+/// After a start: nobody is known to be online, and who was may be counted up to when we last looked. How far the clock is
+/// behind what it was then, in milliseconds.
+pub fn begin(connection: &Connection, now: i64) -> Result<i64, StoreError> {
     let noted: Option<String> = connection
         .prepare_cached("SELECT value FROM meta WHERE name = 'alive'")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    let last = noted.and_then(|noted| noted.parse::<i64>().ok()).unwrap_or(now).min(now);
+    let noted = noted.and_then(|noted| noted.parse::<i64>().ok()).unwrap_or(now);
+    let last = noted.min(now);
     connection.prepare_cached("UPDATE online SET until = max(since, ?1) WHERE until IS NULL")?.execute([last])?;
     connection.prepare_cached("UPDATE device_state SET online = 0, since = ?1 WHERE online = 1")?.execute([last])?;
-    self::alive(connection, now)
+    self::alive(connection, now)?;
+    Ok(noted - last)
 }

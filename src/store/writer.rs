@@ -25,6 +25,10 @@ const MAX_BATCH_EVENTS: usize = 5_000;
 /// How often an idle writer looks whether the command line changed the registry.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// How long nothing may have failed before the store is said to take writes again. On a full disk something small finds
+/// room now and then, and what waits does not.
+const PROVED: Duration = Duration::from_secs(2);
+
 /// Whether the store takes writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Health {
@@ -183,6 +187,10 @@ pub struct Writer {
     connection: Connection,
     place: Place,
     backoff: Backoff,
+    /// When a write last failed.
+    failed: Option<Instant>,
+    /// Whether a transaction came to nothing, for a reason that may be the store's.
+    doubtful: bool,
     /// When it was last looked whether others wrote.
     noticed: Instant,
     registry: Arc<ArcSwap<Registry>>,
@@ -211,6 +219,8 @@ impl Writer {
             connection,
             place,
             backoff,
+            failed: None,
+            doubtful: false,
             noticed,
             registry,
             data_version,
@@ -281,13 +291,25 @@ impl Writer {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, publishes, "a batch could not be stored; it stays unacknowledged");
                 metrics::counter!("fenlei_store_failures_total").increment(1);
-                self.health.send_replace(Health::Failing(error.to_string()));
+                self.fails(&error);
                 for answer in answers {
                     let _ = answer.send(Err(StoreError::Closed));
                 }
             }
+        }
+    }
+
+    /// Tells whoever asks what the store does. The log hears of it once: its disk may be the one that is full.
+    fn fails(&mut self, error: &StoreError) {
+        if !self.connection.is_broken() {
+            self.failed = Some(Instant::now());
+        }
+        let before = self.health.send_replace(Health::Failing(error.plainly().to_owned()));
+        if before == Health::Writing {
+            tracing::error!(%error, "nothing can be stored, and nothing is acknowledged; it is tried again");
+        } else {
+            tracing::debug!(%error, "nothing can be stored");
         }
     }
 
@@ -331,6 +353,7 @@ impl Writer {
             commit()?;
             Ok(done)
         })();
+        self.doubtful |= outcome.is_err();
         let done = self.finish(outcome)?;
         self.reload_registry()?;
         Ok(done)
@@ -341,7 +364,7 @@ impl Writer {
         match outcome {
             Ok(done) => {
                 self.memory.boots.trim();
-                self.health.send_if_modified(|health| std::mem::take(health) != Health::Writing);
+                self.works();
                 let last = ledger::last_row(&self.connection)?;
                 self.committed.send_if_modified(|known| std::mem::replace(known, last) != last);
                 Ok(done)
@@ -357,6 +380,17 @@ impl Writer {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Something was written.
+    fn works(&mut self) {
+        if self.failed.is_some_and(|failed| failed.elapsed() < PROVED) {
+            return;
+        }
+        self.failed = None;
+        if self.health.send_if_modified(|health| std::mem::take(health) != Health::Writing) {
+            tracing::info!("the store is written again");
         }
     }
 
@@ -396,12 +430,13 @@ impl Writer {
         }
     }
 
-    /// While writing fails and no device asks, finds out by itself when it works again.
+    /// While writing fails and no device asks, finds out by itself when it works again; and whether it does, where something
+    /// else than a device came to nothing.
     fn probe(&mut self) {
         if self.connection.is_broken() {
             self.lost();
         }
-        if *self.health.borrow() != Health::Writing {
+        if std::mem::take(&mut self.doubtful) || *self.health.borrow() != Health::Writing {
             let written = self.transact(|session| {
                 let touch =
                     "INSERT INTO meta VALUES ('probed', '1') ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -409,10 +444,9 @@ impl Writer {
                 Ok::<_, StoreError>(())
             });
             match written {
-                Ok(()) => tracing::info!("the store is written again"),
                 // Between two attempts to reach a server.
-                Err(StoreError::OutOfReach) => {}
-                Err(error) => tracing::warn!(%error, "the store still cannot be written"),
+                Ok(()) | Err(StoreError::OutOfReach) => {}
+                Err(error) => self.fails(&error),
             }
         }
     }

@@ -3,8 +3,11 @@
 //!
 //! Where chance decides, `FENLEI_CRASH_KILLS` and `FENLEI_CRASH_SEED` do as in [`crate::crash`].
 
+mod disk;
+mod mounted;
 mod network;
 mod proxy;
+mod told;
 
 use std::time::Duration;
 

@@ -40,7 +40,7 @@ impl Line {
         let evening = EveningMessage { text: "垃圾分类".into(), start: Minute::new(1110).unwrap(), seconds: 7200 };
         let publisher = Publisher::External(queue, connected);
         let (store, retention, webhooks) = (api.store.clone(), Retention::default(), Reach::Anywhere);
-        let jobs = Jobs { store, publisher, clock, evening, retention, webhooks, influx };
+        let jobs = Jobs { store, publisher, clock, evening, retention, webhooks, influx, faults: api.faults.clone() };
         let stop = CancellationToken::new();
         Self { published, connection, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }
