@@ -3,6 +3,7 @@
 //!
 //! Where chance decides, `FENLEI_CRASH_KILLS` and `FENLEI_CRASH_SEED` do as in [`crate::crash`].
 
+mod clock;
 mod disk;
 mod mounted;
 mod network;
