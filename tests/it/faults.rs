@@ -8,7 +8,10 @@ mod disk;
 mod mounted;
 mod network;
 mod proxy;
+mod sessions;
+mod streams;
 mod told;
+mod torn;
 
 use std::time::Duration;
 
