@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod domain;
 pub mod draft;
 pub mod entrance;
+pub mod faults;
 pub mod influx;
 pub mod ingest;
 pub mod jobs;

@@ -18,6 +18,7 @@ use crate::card_key::{self, CardKeyError};
 use crate::clock::SharedClock;
 use crate::config::{BrokerUrl, Config};
 use crate::domain::inbound::Sender;
+use crate::faults::{Faults, Part};
 use crate::ingest::Ingest;
 use crate::mqtt::embedded::Broker;
 use crate::mqtt::receipts::Receipts;
@@ -55,14 +56,20 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     let (states, receiving) = watch::channel(!store.is_shared());
     let alone = !store.is_shared();
     let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
-    let card_key = store
+    let (behind, card_key) = store
         .write(move |session| -> Result<_, CardKeyError> {
-            if alone {
-                states::begin(session.connection, now)?;
-            }
-            card_key::catch_up(session.connection, &key_file)
+            let behind = if alone { states::begin(session.connection, now)? } else { 0 };
+            Ok((behind, card_key::catch_up(session.connection, &key_file)?))
         })
         .await?;
+    let faults = Faults::default();
+    if let minutes @ 1.. = behind / 60_000 {
+        // A machine without a clock that lasts begins with an old one, until a server of its network tells it.
+        faults.fails(
+            Part::Clock,
+            format!("the clock is {minutes} min behind what it was before the start; check that it is right"),
+        );
+    }
 
     let stop = CancellationToken::new();
     let mut tasks = Vec::new();
@@ -124,6 +131,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         webhooks: config.webhooks,
         influx: config.influx.clone(),
         states,
+        faults: faults.clone(),
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
 
@@ -144,6 +152,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         retention: config.retention,
         webhooks: config.webhooks,
         ready,
+        faults,
         on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();
             tokio::spawn(async move {

@@ -104,6 +104,8 @@ fn describe() {
         Unit::Seconds,
         "How long the first event that is not exported yet has waited"
     );
+    describe_gauge!("fenlei_fault", Unit::Count, "Whether a part does not work: 1, or 0; `/readyz` says why");
+    describe_counter!("fenlei_clock_leaps_total", Unit::Count, "How often the machine's clock was set");
     describe_gauge!("fenlei_ledger_rows", Unit::Count, "Events in the ledger");
 }
 

@@ -20,6 +20,7 @@ use crate::domain::registry::{Organization, OrganizationKind, Project, Role, Tar
 use crate::domain::roster::HouseholdRow;
 use crate::domain::zone::DEFAULT_ZONE;
 use crate::entrance::{Listener, Slots};
+use crate::faults::Faults;
 use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use crate::store::retention::Retention;
 use crate::store::{Options, Store, StoreError, accounts, roster, sessions};
@@ -75,6 +76,7 @@ pub async fn run(folder: &Path, clock: SharedClock) -> anyhow::Result<Vec<Timed>
         retention: Retention::default(),
         webhooks: Reach::Public,
         ready: Arc::new(|| true),
+        faults: Faults::default(),
         on_secret_changed: Arc::new(|_, _| {}),
         broker: web::BrokerAddress { host: None, port: 1883, tls: false },
     };

@@ -47,13 +47,17 @@ pub struct Failures {
 impl Failures {
     /// Whether no attempt is taken at this instant.
     pub fn lock(self, now: i64) -> bool {
-        self.count >= FAILURES && now < self.last.saturating_add(LOCKED_MS)
+        self.count >= FAILURES && self.is_fresh(now)
+    }
+
+    /// A clock that was set back leaves instants far ahead: they lock nothing.
+    fn is_fresh(self, now: i64) -> bool {
+        self.last.saturating_sub(now).saturating_abs() < LOCKED_MS
     }
 
     /// With one more. What is older than the lock lasts is forgotten.
     pub fn another(self, now: i64) -> Self {
-        let fresh = now < self.last.saturating_add(LOCKED_MS);
-        Self { count: if fresh { self.count.saturating_add(1) } else { 1 }, last: now }
+        Self { count: if self.is_fresh(now) { self.count.saturating_add(1) } else { 1 }, last: now }
     }
 }
 
@@ -87,5 +91,6 @@ mod tests {
         assert!(locked.lock(1_000_000_000 + LOCKED_MS - 1));
         assert!(!locked.lock(1_000_000_000 + LOCKED_MS));
         assert_eq!(locked.another(1_000_000_000 + LOCKED_MS).count, 1, "and then it begins anew");
+        assert!(locked.lock(1_000_000_000 - 1) && !locked.lock(1_000_000_000 - LOCKED_MS), "a clock that was set back");
     }
 }

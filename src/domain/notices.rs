@@ -12,6 +12,8 @@ const FIRST_WAIT_MS: i64 = 5 * 1000;
 const LONGEST_WAIT_MS: i64 = 30 * 60 * 1000;
 /// The longest wait that a receiver may ask for, in milliseconds.
 const LONGEST_ASKED_MS: i64 = 24 * 60 * 60 * 1000;
+/// No wait is longer than this, in milliseconds.
+pub const LONGEST_MS: i64 = LONGEST_ASKED_MS;
 /// What lies between two messages to a robot, in milliseconds: it takes 20 a minute.
 pub const ROBOT_PAUSE_MS: i64 = 3 * 1000;
 /// Notices that share one message to a robot.

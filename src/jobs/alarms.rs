@@ -1,6 +1,8 @@
 //! Keeps what devices measure of themselves, and raises alarms by what they say, as the ledger has it, and by what they
 //! do not say, as time tells.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fenlei_wire::vocabulary::{EventType, Timing};
@@ -8,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::every;
 use super::follow::Follower;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Watch};
 use crate::domain::alarms::{Kind, of_device, of_fill, of_sighting};
 use crate::domain::event::Body;
 use crate::mqtt::Publisher;
@@ -56,17 +58,31 @@ fn hear(session: &mut Session<'_>, found: &[Listed]) -> Result<(), StoreError> {
 /// What nobody says. While no broker is reached nobody is missed.
 pub(super) async fn look(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
     let mut connection = publisher.connection();
-    let mut listening = None;
+    let (mut listening, mut watch) = (None, None);
+    // After a start too: the clock may have been set meanwhile.
+    let unsettled = Arc::new(AtomicBool::new(true));
     let looking = every(LOOK_EVERY, &stop, "alarms", || {
         let now = clock.now().timestamp_millis();
+        if watch.get_or_insert_with(|| Watch::begin(&*clock)).leapt(&*clock).is_some() {
+            // Whoever was heard a moment ago by the clock before is not to be missed by this one.
+            listening = None;
+            unsettled.store(true, Ordering::Relaxed);
+        }
         listening = connection.number().map(|_| listening.unwrap_or(now));
-        let (store, listening) = (store.clone(), listening);
+        let (store, listening, unsettled) = (store.clone(), listening, Arc::clone(&unsettled));
         async move {
+            let settling = unsettled.load(Ordering::Relaxed);
             let counted = store.write(move |session| {
+                if settling {
+                    alarms::set_right(session.connection, now)?;
+                }
                 alarm_causes::look(session.connection, &session.registry, listening, now)?;
                 Ok::<_, StoreError>((alarms::open(session.connection)?, alarm_notices::count(session.connection)?))
             });
             let (open, waiting) = counted.await?;
+            if settling {
+                unsettled.store(false, Ordering::Relaxed);
+            }
             for kind in Kind::ALL {
                 let count = open.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
                 let labels = [("kind", kind.as_str())];

@@ -68,7 +68,7 @@ fn shown(connection: &Connection, device: i64, display: &Display, at: i64) -> Re
 /// Runs until `stop`. While no broker is reached nothing is sent, and what expires meanwhile never is.
 pub(super) async fn run(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
     let mut connection = publisher.connection();
-    let mut planned = None;
+    let (mut planned, mut failing) = (None, false);
     loop {
         if let Err(error) = plan_lids(&store, clock.now(), &mut planned).await {
             tracing::warn!(%error, "lids could not be planned for; they will be, and keep their hours by themselves");
@@ -76,11 +76,16 @@ pub(super) async fn run(store: Store, publisher: Publisher, clock: SharedClock, 
         let reached = connection.number().is_some();
         match look(&store, clock.now(), reached).await {
             Ok(outgoing) => {
+                failing = false;
                 for message in outgoing {
                     publisher.publish(message).await;
                 }
             }
-            Err(error) => tracing::warn!(%error, "commands could not be sent; they will be"),
+            // Once: it is tried twice a second, and the log may be on the disk that is full.
+            Err(error) if !std::mem::replace(&mut failing, true) => {
+                tracing::warn!(%error, "commands could not be sent; they will be");
+            }
+            Err(_) => {}
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}

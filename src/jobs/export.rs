@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::domain::notices::{back_off_within, retry_after};
 use crate::domain::points::{Placed, point};
+use crate::faults::{Faults, Part};
 use crate::influx::{Client, Failure, Options};
 use crate::store::events::Listed;
 use crate::store::export;
@@ -23,10 +24,16 @@ const MEASURE: Duration = Duration::from_secs(1);
 const WAITS_MS: (i64, i64) = (500, 60 * 1000);
 
 /// Runs until `stop`; without options there is nothing to do.
-pub(super) async fn run(store: Store, options: Option<Options>, clock: SharedClock, stop: CancellationToken) {
+pub(super) async fn run(
+    store: Store,
+    options: Option<Options>,
+    faults: Faults,
+    clock: SharedClock,
+    stop: CancellationToken,
+) {
     let Some(options) = options else { return };
     let work = async {
-        tokio::join!(deliver(&store, options, &clock), measure(&store, &clock));
+        tokio::join!(deliver(&store, options, &faults, &clock), measure(&store, &clock));
     };
     tokio::select! {
         // What is under way is written again after the start.
@@ -53,7 +60,7 @@ impl From<Failure> for Trouble {
     }
 }
 
-async fn deliver(store: &Store, options: Options, clock: &SharedClock) {
+async fn deliver(store: &Store, options: Options, faults: &Faults, clock: &SharedClock) {
     let mut committed = store.committed();
     let size = options.batch;
     let mut client = loop {
@@ -68,6 +75,7 @@ async fn deliver(store: &Store, options: Options, clock: &SharedClock) {
         match write_next(store, &mut client, size, clock).await {
             Ok(full) => {
                 attempts = 0;
+                faults.works(Part::Export);
                 if !full {
                     gather(&mut committed, size).await;
                 }
@@ -80,11 +88,24 @@ async fn deliver(store: &Store, options: Options, clock: &SharedClock) {
                 attempts = attempts.saturating_add(1);
                 let asked = failure.retry_after().and_then(|text| retry_after(text, clock.now().timestamp_millis()));
                 let wait = back_off_within(WAITS_MS, attempts, fastrand::f64(), asked);
+                faults.fails(Part::Export, words(&failure));
                 metrics::counter!("fenlei_export_failures_total", "reason" => failure.kind()).increment(1);
                 tracing::warn!(%failure, attempts, wait_ms = wait, hint = failure.hint(), "the export waits");
                 tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
             }
         }
+    }
+}
+
+/// What is wrong, without what the server says: anybody may read it.
+fn words(failure: &Failure) -> &'static str {
+    match failure.kind() {
+        "timeout" => "the time-series server answers too late",
+        "unreachable" => "the time-series server is out of reach",
+        "token" => "the time-series server does not accept `influx.token`",
+        "not_found" => "the time-series server knows no such `influx.org` or `influx.bucket`",
+        "throttled" => "the time-series server asks to wait",
+        _ => "the time-series server takes nothing",
     }
 }
 

@@ -2,6 +2,7 @@
 //! nothing special, nor is another backend that goes on with it.
 
 mod alarms;
+mod clock;
 mod configure;
 mod courier;
 mod dispatch;
@@ -20,6 +21,7 @@ use turn::in_turn;
 
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
+use crate::faults::{Faults, Part};
 use crate::influx;
 use crate::mqtt::Publisher;
 use crate::store::leases::Job;
@@ -49,12 +51,14 @@ pub struct Jobs {
     pub influx: Option<influx::Options>,
     /// Whether this backend is to receive the states of devices.
     pub states: watch::Sender<bool>,
+    /// Where they note what does not work.
+    pub faults: Faults,
 }
 
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention, webhooks, influx, states } = self;
+        let Self { store, publisher, clock, evening, retention, webhooks, influx, states, faults } = self;
         tokio::join!(
             in_turn(&store, Job::States, &stop, |store, stop| receive_states(store, &clock, &states, stop)),
             in_turn(&store, Job::Configure, &stop, |store, stop| {
@@ -73,8 +77,12 @@ impl Jobs {
                 let publishing = linkage::run(store.clone(), clock.clone(), stop.clone());
                 both(publishing, linkage_hooks::run(store, clock.clone(), webhooks, stop))
             }),
-            in_turn(&store, Job::Export, &stop, |store, stop| export::run(store, influx.clone(), clock.clone(), stop)),
-            in_turn(&store, Job::Forget, &stop, |store, stop| forget(store, &clock, retention, stop)),
+            in_turn(&store, Job::Export, &stop, |store, stop| {
+                export::run(store, influx.clone(), faults.clone(), clock.clone(), stop)
+            }),
+            in_turn(&store, Job::Forget, &stop, |store, stop| forget(store, &clock, &faults, retention, stop)),
+            // Each machine has a clock of its own.
+            clock::run(clock.clone(), faults.clone(), stop.clone()),
         );
     }
 }
@@ -102,11 +110,16 @@ async fn receive_states(store: Store, clock: &SharedClock, states: &watch::Sende
     states.send_replace(false);
 }
 
-async fn forget(store: Store, clock: &SharedClock, retention: Retention, stop: CancellationToken) {
+async fn forget(store: Store, clock: &SharedClock, faults: &Faults, retention: Retention, stop: CancellationToken) {
     every(FORGET_EVERY, &stop, "forget", || {
         let (store, today) = (&store, clock.now());
         let now = today.timestamp_millis();
+        let doubtful = faults.now().contains_key(&Part::Clock);
         async move {
+            // What is old by a clock that may be wrong is not: nothing brings back what was erased.
+            if doubtful {
+                return Ok(());
+            }
             let forget = store.write(move |session| {
                 quarantine::forget_raw(session.connection, now)?;
                 commands::forget(session.connection, now)?;

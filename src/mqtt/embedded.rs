@@ -35,6 +35,7 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::busy::Busy;
 use super::rates::{Rate, Rates};
 use super::{MAX_PACKET, Message, Sink, authority};
 use crate::domain::registry::Registry;
@@ -104,8 +105,9 @@ impl Router {
 impl Broker {
     /// Takes devices at all of these listeners, which must be one at least.
     pub fn start(listeners: Vec<Listener>, limits: Limits, registry: ReadRegistry, sink: Arc<dyn Sink>) -> Self {
-        let rates = Arc::new(Rates::new(limits.rate));
-        let handler: Arc<dyn BrokerEventHandler> = Arc::new(Handler { sink, rates: Arc::clone(&rates) });
+        let (rates, busy) = (Arc::new(Rates::new(limits.rate)), Arc::<Busy>::default());
+        let handler: Arc<dyn BrokerEventHandler> =
+            Arc::new(Handler { sink, rates: Arc::clone(&rates), busy: Arc::clone(&busy) });
         let mut config = BrokerConfig::default()
             .with_max_packet_size(MAX_PACKET as usize)
             .with_session_expiry(SESSION)
@@ -129,6 +131,7 @@ impl Broker {
             limits,
             registry,
             rates,
+            busy,
         });
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let accepting = listeners.into_iter().map(|listener| {
@@ -188,6 +191,7 @@ struct Engine {
     attempts: Attempts,
     registry: ReadRegistry,
     rates: Arc<Rates>,
+    busy: Arc<Busy>,
 }
 
 impl Engine {
@@ -207,7 +211,8 @@ impl Engine {
         let handler =
             ClientHandler::new(transport, peer, config, router, authority, Some(storage), stats, monitor, shutdown);
         // On the heap: a connection that waits is to cost little.
-        let run = Box::pin(handler.run());
+        let over = Arc::new(Notify::new());
+        let run = Box::pin(Busy::until(Arc::clone(&over), handler.run()));
         let late = async {
             if tokio::time::timeout(self.limits.connect, logged_in.notified()).await.is_ok() {
                 std::future::pending::<()>().await;
@@ -218,6 +223,7 @@ impl Engine {
                 tracing::debug!(entrance, %error, "a connection ended");
             },
             () = late => entrance::refused(entrance, "slow"),
+            () = over.notified() => tracing::debug!(entrance, "a connection made way for the next of its device"),
         }
     }
 }
@@ -225,14 +231,25 @@ impl Engine {
 struct Handler {
     sink: Arc<dyn Sink>,
     rates: Arc<Rates>,
+    busy: Arc<Busy>,
 }
 
 impl Handler {
     /// Comes back when the publish is stored. Until then its sender gets no PUBACK and sends nothing more.
     async fn store(&self, topic: &str, payload: &[u8]) {
-        while !self.sink.deliver(topic, payload).await.await {
-            tokio::time::sleep(RETRY).await;
+        if self.sink.deliver(topic, payload).await.await {
+            return;
         }
+        // A device's client id is its own, and so are its topics.
+        let device = Topic::parse(topic).map_or("", |topic| topic.device);
+        self.busy.enter(device);
+        loop {
+            tokio::time::sleep(RETRY).await;
+            if self.sink.deliver(topic, payload).await.await {
+                break;
+            }
+        }
+        self.busy.leave(device);
     }
 }
 
@@ -294,7 +311,10 @@ impl Authority {
         }
         let login = authority::login(&(self.engine.registry)(), &connect.client_id, user, connect.password.as_deref());
         match login {
-            Ok(()) => attempts.succeeded(from, name),
+            Ok(()) => {
+                attempts.succeeded(from, name);
+                self.engine.busy.connects_anew(&connect.client_id);
+            }
             Err(authority::Refused::Credentials) => {
                 attempts.failed(from, name, Instant::now());
                 refused("login");

@@ -45,6 +45,15 @@ const REQUESTS: usize = 4_096;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 const OUTBOX: usize = 1_024;
+/// How long what could not be stored is left to the broker.
+const UNSTORED: Duration = Duration::from_secs(1);
+
+/// Why a connection came to its end.
+enum Ended {
+    /// What came could not be stored: the broker, which is well, sends it again on the next connection.
+    Unstored,
+    Line(String),
+}
 
 /// Messages to devices, taken by [`publish`].
 pub fn outbox() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
@@ -65,11 +74,20 @@ pub async fn receive(
             ended = receive_once(&options, &sink, states.clone(), &connected, &mut backoff) => ended,
             () = stop.cancelled() => return,
         };
-        connected.send_replace(false);
-        tracing::warn!(broker = ?options, reason = %ended, "the connection to the broker ended");
         metrics::counter!("fenlei_mqtt_disconnects_total").increment(1);
+        let wait = async {
+            match ended {
+                // The store says so itself.
+                Ended::Unstored => tokio::time::sleep(UNSTORED).await,
+                Ended::Line(reason) => {
+                    connected.send_replace(false);
+                    tracing::warn!(broker = ?options, %reason, "the connection to the broker ended");
+                    backoff.wait().await;
+                }
+            }
+        };
         tokio::select! {
-            () = backoff.wait() => {}
+            () = wait => {}
             () = stop.cancelled() => return,
         }
     }
@@ -81,7 +99,7 @@ async fn receive_once(
     states: watch::Receiver<bool>,
     connected: &watch::Sender<bool>,
     backoff: &mut Backoff,
-) -> String {
+) -> Ended {
     let alone = options.share.is_none();
     let filters = match &options.share {
         None => vec![EVENTS.to_owned(), STATES.to_owned()],
@@ -99,9 +117,10 @@ async fn receive_once(
     let storing = tokio::spawn(store(Arc::clone(sink), to_store, handed_over));
     let mut acknowledging = tokio::spawn(acknowledge(client.clone(), to_acknowledge));
     let ended = tokio::select! {
-        ended = poll(&client, &mut connection, &filters, &arrived, connected, backoff) => ended,
-        () = follow_states(&client, states, connected.subscribe()), if !alone => "the connection takes no more requests".to_owned(),
-        _ = &mut acknowledging => "a publish could not be stored; the broker will send it again".to_owned(),
+        reason = poll(&client, &mut connection, &filters, &arrived, connected, backoff) => Ended::Line(reason),
+        () = follow_states(&client, states, connected.subscribe()), if !alone =>
+            Ended::Line("the connection takes no more requests".to_owned()),
+        _ = &mut acknowledging => Ended::Unstored,
     };
     storing.abort();
     acknowledging.abort();

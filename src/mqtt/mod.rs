@@ -2,6 +2,7 @@
 //! both deliver to the same [`Sink`], and neither acknowledges a publish before that says it is stored.
 
 pub mod authority;
+mod busy;
 pub mod embedded;
 pub mod external;
 pub mod rates;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use super::sql::{Connection, OptionalExtension, Row, params};
 use crate::domain::alarms::Severity;
-use crate::domain::notices::{Format, Quiet};
+use crate::domain::notices::{Format, LONGEST_MS, Quiet};
 
 /// A webhook as it was asked for.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +110,11 @@ pub fn list(
     rows.map(|row| row?).collect()
 }
 
-/// Those with something to deliver at `now`, the one that has waited longest first.
+/// Those with something to deliver at `now`, the one that has waited longest first. Who is due later than anybody waits is
+/// due by a clock that was set back since.
 pub fn due(connection: &Connection, now: i64) -> Result<Vec<Hook>, StoreError> {
     let sql = format!(
-        "{SELECT} WHERE h.due <= ?1
+        "{SELECT} WHERE (h.due <= ?1 OR h.due > ?1 + {LONGEST_MS})
          AND EXISTS (SELECT 1 FROM alarm_notice n WHERE n.hook = h.number AND n.done IS NULL) ORDER BY h.due"
     );
     let mut select = connection.prepare_cached(&sql)?;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::sql::{Connection, OptionalExtension, Row};
 use super::{StoreError, alarm_notices};
 use crate::domain::alarms::{AlarmView, Cause, Kind, QUIET_MS, REOPENS_MS, State};
+use crate::domain::decode::MAX_AHEAD_MS;
 use crate::domain::zone::rfc3339;
 
 /// Notes what is known of a cause at a device of `site`, or at the site as a whole (their keys), as of `at`.
@@ -93,6 +94,19 @@ fn settle(connection: &Connection, now: i64) -> Result<(), StoreError> {
         if let Some(alarm) = get(connection, id)? {
             alarm_notices::cleared(connection, &alarm)?;
         }
+    }
+    Ok(())
+}
+
+/// Takes back what lies ahead of a clock that was set back: no cause would be gone, and none would hold, until it got there.
+pub fn set_right(connection: &Connection, now: i64) -> Result<(), StoreError> {
+    for sql in [
+        "UPDATE alarm SET raised = min(raised, ?1), last = ?1 WHERE cleared IS NULL AND last > ?1 + ?2",
+        "UPDATE alarm SET gone = ?1 WHERE cleared IS NULL AND gone > ?1 + ?2",
+        "UPDATE alarm SET cleared = ?1 WHERE settled IS NULL AND cleared > ?1 + ?2",
+        "UPDATE alarm_gone SET at = ?1 WHERE at > ?1 + ?2",
+    ] {
+        connection.prepare_cached(sql)?.execute((now, MAX_AHEAD_MS))?;
     }
     Ok(())
 }

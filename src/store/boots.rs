@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::StoreError;
 use super::sql::{Connection, OptionalExtension, Row};
+use crate::domain::decode::MAX_AHEAD_MS;
 use crate::domain::marks::{Change, Marks};
 
 /// Seqs whose places in the ledger share one row of `event_row`.
@@ -139,7 +140,9 @@ impl Boots {
     /// Something of the boot came.
     pub fn touch(&mut self, slot: Slot, received: i64) {
         let known = &mut self.known[slot.0];
-        known.received = known.received.max(received);
+        // Of what comes at once the latest; but a clock that was set back is followed.
+        let set_back = known.received - received > MAX_AHEAD_MS;
+        known.received = if set_back { received } else { known.received.max(received) };
         if !known.touched {
             known.touched = true;
             self.touched.push(slot);

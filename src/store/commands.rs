@@ -71,13 +71,21 @@ pub fn planned(span: &Span) -> String {
 
 /// Queues a command; one of this occasion that nobody has answered yet only learns until when it holds.
 pub fn queue(connection: &Connection, new: &NewCommand, now: i64) -> Result<(), StoreError> {
-    let mut known =
-        connection.prepare_cached("SELECT number, expires, state FROM command WHERE device = ?1 AND occasion = ?2")?;
-    let known: Option<(i64, i64, String)> =
-        known.query_row((new.device, &new.occasion), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let mut known = connection
+        .prepare_cached("SELECT number, expires, state, sent FROM command WHERE device = ?1 AND occasion = ?2")?;
+    type Known = (i64, i64, String, Option<i64>);
+    let known: Option<Known> = known
+        .query_row((new.device, &new.occasion), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?;
     match known {
-        Some((number, expires, state)) => {
-            if expires != new.expires && rank(&state) < TERMINAL {
+        Some((number, expires, state, sent)) => {
+            if state == "expired" && sent.is_none() && new.expires > now {
+                // Given up by a clock that was wrong, or taken back and wanted again: nobody has heard of it.
+                connection
+                    .prepare_cached("UPDATE command SET expires = ?2 WHERE number = ?1")?
+                    .execute((number, new.expires))?;
+                step(connection, number, "queued", now, None)?;
+            } else if expires != new.expires && rank(&state) < TERMINAL {
                 connection
                     .prepare_cached("UPDATE command SET expires = ?2 WHERE number = ?1")?
                     .execute((number, new.expires))?;

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::sql::{Connection, OptionalExtension, Row};
+use crate::domain::decode::MAX_AHEAD_MS;
 use crate::domain::habit::{self, Habit};
 
 /// Learns from a heartbeat of `device` (its key) at `time`.
@@ -40,13 +41,20 @@ pub struct Silent {
     pub patience: i64,
 }
 
+/// Since when a device is silent. An instant ahead of a clock that was set back says nothing: it counts as silent for ever,
+/// and whoever misses it waits as long as if it had begun to listen when the clock was set.
+fn known(since: i64, now: i64) -> i64 {
+    if since > now + MAX_AHEAD_MS { 0 } else { since }
+}
+
 /// Devices that are away longer than they may be: `absence` since their last will, or without a word for longer than
 /// their habit.
 pub fn silent(connection: &Connection, absence: i64, now: i64) -> Result<Vec<Silent>, StoreError> {
-    let mut away =
-        connection.prepare_cached("SELECT device, since FROM device_state WHERE online = 0 AND since <= ?1")?;
-    let away = away
-        .query_map([now - absence], |row| Ok(Silent { device: row.get(0)?, since: row.get(1)?, patience: absence }))?;
+    let mut away = connection
+        .prepare_cached("SELECT device, since FROM device_state WHERE online = 0 AND (since <= ?1 OR since > ?2)")?;
+    let away = away.query_map((now - absence, now + MAX_AHEAD_MS), |row| {
+        Ok(Silent { device: row.get(0)?, since: known(row.get(1)?, now), patience: absence })
+    })?;
     let mut silent = away.collect::<Result<Vec<_>, _>>()?;
     let mut heard = connection.prepare_cached(
         "SELECT d.key, max(b.received), h.latest, h.pauses, h.pause
@@ -55,7 +63,7 @@ pub fn silent(connection: &Connection, absence: i64, now: i64) -> Result<Vec<Sil
     )?;
     let mut rows = heard.query([])?;
     while let Some(row) = rows.next()? {
-        let (device, since): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (device, since): (i64, i64) = (row.get(0)?, known(row.get(1)?, now));
         let patience = habit::patience(read(&row, 2)?);
         if since <= now - patience {
             silent.push(Silent { device, since, patience });

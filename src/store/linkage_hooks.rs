@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::sql::{Connection, OptionalExtension, Row, params};
 use super::{StoreError, linkage};
+use crate::domain::notices::LONGEST_MS;
 
 /// How long the secret before signs beside the new one, in milliseconds.
 pub const OVERLAP_MS: i64 = 24 * 60 * 60 * 1000;
@@ -133,9 +134,12 @@ pub fn list(
     rows.map(|row| row?).collect()
 }
 
-/// Those that revisions wait for at `now`, the one that has waited longest first.
+/// Those that revisions wait for at `now`, the one that has waited longest first. Who is due later than anybody waits is due
+/// by a clock that was set back since.
 pub fn due(connection: &Connection, now: i64) -> Result<Vec<Hook>, StoreError> {
-    let sql = format!("{SELECT} WHERE disabled IS NULL AND due <= ?1 AND position < ?2 ORDER BY due");
+    let sql = format!(
+        "{SELECT} WHERE disabled IS NULL AND (due <= ?1 OR due > ?1 + {LONGEST_MS}) AND position < ?2 ORDER BY due"
+    );
     let mut select = connection.prepare_cached(&sql)?;
     let rows = select.query_map((now, linkage::last(connection)?), read)?;
     rows.map(|row| row?).collect()

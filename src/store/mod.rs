@@ -60,6 +60,7 @@ pub mod states;
 pub mod tally;
 pub mod tokens;
 pub mod transfer;
+mod trouble;
 pub mod url;
 pub mod visits;
 pub mod vitals;
@@ -88,7 +89,7 @@ use crate::domain::registry::Registry;
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the store cannot be written or read: {0}")]
+    #[error("the store cannot be written or read: {}", trouble::told(.0))]
     Sql(#[from] sql::Error),
     #[error("the store's file cannot be used: {0}")]
     File(#[from] std::io::Error),

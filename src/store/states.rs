@@ -74,7 +74,10 @@ pub fn alive(connection: &Connection, now: i64) -> Result<(), StoreError> {
 /// After another backend has taken care of the states: what it knew holds, unless that was too long ago.
 pub fn resume(connection: &Connection, now: i64, trusted_ms: i64) -> Result<(), StoreError> {
     let last = last_alive(connection)?;
-    if last.is_some_and(|last| now - last <= trusted_ms) { alive(connection, now) } else { begin(connection, now) }
+    if last.is_some_and(|last| now - last <= trusted_ms) {
+        return alive(connection, now);
+    }
+    begin(connection, now).map(drop)
 }
 
 fn last_alive(connection: &Connection) -> Result<Option<i64>, StoreError> {
@@ -85,10 +88,13 @@ fn last_alive(connection: &Connection) -> Result<Option<i64>, StoreError> {
     Ok(noted.and_then(|noted| noted.parse().ok()))
 }
 
-/// After a start: nobody is known to be online, and who was may be counted up to when we last looked.
-pub fn begin(connection: &Connection, now: i64) -> Result<(), StoreError> {
-    let last = last_alive(connection)?.unwrap_or(now).min(now);
+/// After a start: nobody is known to be online, and who was may be counted up to when we last looked. How far the clock is
+/// behind what it was then, in milliseconds.
+pub fn begin(connection: &Connection, now: i64) -> Result<i64, StoreError> {
+    let noted = last_alive(connection)?.unwrap_or(now);
+    let last = noted.min(now);
     connection.prepare_cached("UPDATE online SET until = max(since, ?1) WHERE until IS NULL")?.execute([last])?;
     connection.prepare_cached("UPDATE device_state SET online = 0, since = ?1 WHERE online = 1")?.execute([last])?;
-    self::alive(connection, now)
+    self::alive(connection, now)?;
+    Ok(noted - last)
 }

@@ -33,6 +33,10 @@ const IDLE: Duration = Duration::from_millis(250);
 const FNV_BASIS: u32 = 0x811c_9dc5;
 const FNV_PRIME: u32 = 0x0100_0193;
 
+/// How long nothing may have failed before the store is said to take writes again. On a full disk something small finds
+/// room now and then, and what waits does not.
+const PROVED: Duration = Duration::from_secs(2);
+
 /// Whether the store takes writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Health {
@@ -210,6 +214,10 @@ pub struct Writer {
     connection: Connection,
     place: Place,
     backoff: Backoff,
+    /// When a write last failed.
+    failed: Option<Instant>,
+    /// Whether a transaction came to nothing, for a reason that may be the store's.
+    doubtful: bool,
     /// When it was last looked whether others wrote.
     noticed: Instant,
     registry: Arc<ArcSwap<Registry>>,
@@ -238,6 +246,8 @@ impl Writer {
             connection,
             place,
             backoff,
+            failed: None,
+            doubtful: false,
             noticed,
             registry,
             data_version,
@@ -380,6 +390,19 @@ impl Writer {
         }
     }
 
+    /// Tells whoever asks what the store does. The log hears of it once: its disk may be the one that is full.
+    fn fails(&mut self, error: &StoreError) {
+        if !self.connection.is_broken() {
+            self.failed = Some(Instant::now());
+        }
+        let before = self.health.send_replace(Health::Failing(error.plainly().to_owned()));
+        if before == Health::Writing {
+            tracing::error!(%error, "nothing can be stored, and nothing is acknowledged; it is tried again");
+        } else {
+            tracing::debug!(%error, "nothing can be stored");
+        }
+    }
+
     /// Nobody is told that anything was stored.
     fn failed<I, A>(
         &mut self,
@@ -387,9 +410,8 @@ impl Writer {
         batch: Vec<(I, A)>,
         answer: &mut impl FnMut(A, Result<Committed, StoreError>),
     ) {
-        tracing::error!(%error, publishes = batch.len(), "a batch could not be stored; it stays unacknowledged");
         metrics::counter!("fenlei_store_failures_total").increment(1);
-        self.health.send_replace(Health::Failing(error.to_string()));
+        self.fails(&error);
         batch.into_iter().for_each(|(_, asked)| answer(asked, Err(StoreError::Closed)));
     }
 
@@ -418,6 +440,7 @@ impl Writer {
             commit()?;
             Ok(done)
         })();
+        self.doubtful |= outcome.is_err();
         let done = self.finish(outcome)?;
         self.reload_registry()?;
         Ok(done)
@@ -427,7 +450,7 @@ impl Writer {
     fn finish<T, E: From<StoreError>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
         match outcome {
             Ok(done) => {
-                self.health.send_if_modified(|health| std::mem::take(health) != Health::Writing);
+                self.works();
                 match &self.announce {
                     Announce::Here(committed) => {
                         self.memory.boots.trim();
@@ -453,6 +476,17 @@ impl Writer {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Something was written.
+    fn works(&mut self) {
+        if self.failed.is_some_and(|failed| failed.elapsed() < PROVED) {
+            return;
+        }
+        self.failed = None;
+        if self.health.send_if_modified(|health| std::mem::take(health) != Health::Writing) {
+            tracing::info!("the store is written again");
         }
     }
 
@@ -492,12 +526,13 @@ impl Writer {
         }
     }
 
-    /// While writing fails and no device asks, finds out by itself when it works again.
+    /// While writing fails and no device asks, finds out by itself when it works again; and whether it does, where something
+    /// else than a device came to nothing.
     fn probe(&mut self) {
         if self.connection.is_broken() {
             self.lost();
         }
-        if *self.health.borrow() != Health::Writing {
+        if std::mem::take(&mut self.doubtful) || *self.health.borrow() != Health::Writing {
             let written = self.transact(|session| {
                 let touch =
                     "INSERT INTO meta VALUES ('probed', '1') ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -505,10 +540,9 @@ impl Writer {
                 Ok::<_, StoreError>(())
             });
             match written {
-                Ok(()) => tracing::info!("the store is written again"),
                 // Between two attempts to reach a server.
-                Err(StoreError::OutOfReach) => {}
-                Err(error) => tracing::warn!(%error, "the store still cannot be written"),
+                Ok(()) | Err(StoreError::OutOfReach) => {}
+                Err(error) => self.fails(&error),
             }
         }
     }

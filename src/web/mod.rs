@@ -50,6 +50,7 @@ mod visits;
 mod what_if;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -70,8 +71,9 @@ pub use serving::{farewell, serve};
 use crate::clock::SharedClock;
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Sender;
-use crate::store::Store;
+use crate::faults::{Faults, Part};
 use crate::store::retention::Retention;
+use crate::store::{Health, Store};
 use crate::telemetry;
 use crate::webhook::Reach;
 
@@ -88,11 +90,30 @@ pub struct App {
     pub webhooks: Reach,
     /// Whether MQTT accepts devices.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What others found not to work.
+    pub faults: Faults,
     /// Called when a device's secret no longer holds. `true`: nor does what the broker retains of it, because its
     /// hardware was replaced or its registration deleted.
     pub on_secret_changed: Arc<dyn Fn(Sender, bool) + Send + Sync>,
     /// Where devices reach the broker, for whoever installs them.
     pub broker: BrokerAddress,
+}
+
+impl App {
+    /// What does not work at this moment, each with the reason.
+    fn faults(&self) -> BTreeMap<Part, String> {
+        let mut faults = self.faults.now();
+        if let Health::Failing(reason) = self.store.health() {
+            faults.insert(Part::Store, format!("nothing can be stored: {reason}"));
+        }
+        if !(self.ready)() {
+            faults.insert(
+                Part::Mqtt,
+                "MQTT does not accept devices: there is no broker, or it does not take us".to_owned(),
+            );
+        }
+        faults
+    }
 }
 
 /// An MQTT broker as devices are told of it.

@@ -11,7 +11,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
 use super::App;
-use crate::store::{Health, fleet, quarantine};
+use crate::faults::Part;
+use crate::store::{fleet, quarantine};
 
 /// Answers as long as the process serves at all.
 pub(super) async fn healthz() -> &'static str {
@@ -23,15 +24,18 @@ struct Readiness {
     ready: bool,
     /// Whether MQTT accepts devices.
     mqtt: bool,
-    /// Whether the last write of the store succeeded.
+    /// Whether the store takes writes.
     store: bool,
+    /// What does not work, in plain words; also what does not keep it from being ready.
+    reasons: Vec<String>,
 }
 
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let (mqtt, store) = ((app.ready)(), app.store.health() == Health::Writing);
+    let faults = app.faults();
+    let [mqtt, store] = [Part::Mqtt, Part::Store].map(|part| !faults.contains_key(&part));
     let ready = mqtt && store;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(Readiness { ready, mqtt, store }))
+    (status, axum::Json(Readiness { ready, mqtt, store, reasons: faults.into_values().collect() }))
 }
 
 /// Counters are kept as things happen; what is counted in the store is asked for here.
@@ -50,6 +54,11 @@ pub(super) async fn metrics(
             metrics::gauge!("fenlei_devices_online", "kind" => kind.as_str()).set(approximate(count));
         }
         metrics::gauge!("fenlei_quarantine_items").set(approximate(items));
+    }
+    let faults = app.faults();
+    for part in Part::ALL {
+        let fails = f64::from(u8::from(faults.contains_key(&part)));
+        metrics::gauge!("fenlei_fault", "part" => part.as_str()).set(fails);
     }
     metrics::gauge!("fenlei_ledger_rows").set(approximate(*app.store.committed().borrow()));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.render())

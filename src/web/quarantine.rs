@@ -170,7 +170,7 @@ fn sees(access: &Access, device: &str, topic: &str) -> bool {
     unknown && Topic::parse(topic).is_some_and(|topic| access.sees_site(topic.site))
 }
 
-/// Tries a refused event again, as of its first arrival. Stored, it leaves the quarantine; still refused, it stays.
+/// Tries a refused event again, as of its first arrival, or, refused for its time by then, as of now. Stored, it leaves the quarantine; still refused, it stays.
 #[utoipa::path(post, path = "/quarantine/{id}/retry", tag = "quarantine", params(("id" = i64, Path)),
     responses((status = 204, description = "Stored in the ledger"), WriteProblems))]
 pub(super) async fn retry_quarantined(
@@ -186,11 +186,15 @@ pub(super) async fn retry_quarantined(
         let (Some(fields), Some(from)) = (&item.fields, event_sender(&item.topic)) else {
             return Err(Problem::conflict("this is no event: it can only be deleted"));
         };
-        let event = match decode_kept(fields, item.first) {
-            Element::Event(event) => event,
-            Element::Refused(refused) => return Err(still_refused(&refused.refusal.detail)),
+        // Refused for its time by a clock of ours that was wrong, it is judged by the clock as it is now.
+        let (event, received) = match (decode_kept(fields, item.first), decode_kept(fields, now)) {
+            (Element::Event(event), _) => (event, item.first),
+            (Element::Refused(_), Element::Event(event)) => (event, now),
+            (Element::Refused(refused), Element::Refused(_)) => {
+                return Err(still_refused(&refused.refusal.detail));
+            }
         };
-        match session.retry(&from, &event, item.first)? {
+        match session.retry(&from, &event, received)? {
             Retried::Stored => {}
             Retried::Known => {
                 let known = "an event of the same boot and seq is stored already: this one can only be deleted";

@@ -6,4 +6,4 @@ mod formats;
 mod hooks;
 mod life;
 pub(crate) mod receiver;
-mod world;
+pub(crate) mod world;

@@ -14,6 +14,7 @@ mod credentials;
 mod demo;
 mod entrance;
 mod export;
+mod faults;
 mod intake;
 mod lids;
 mod linkage;

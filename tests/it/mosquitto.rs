@@ -18,7 +18,8 @@ pub(crate) struct Broker {
     pub(crate) devices: u16,
     /// Devices by TLS, if it has a certificate.
     pub(crate) sealed: u16,
-    backend: u16,
+    /// Where the backend connects.
+    pub(crate) backend: u16,
 }
 
 impl Broker {
@@ -73,7 +74,12 @@ impl Broker {
 
     /// What `mqtt.url` names it by.
     pub(crate) fn url(&self) -> String {
-        format!("mqtt://fenlei:{}@127.0.0.1:{}", PASSWORD.replace(' ', "%20"), self.backend)
+        Self::url_by(self.backend)
+    }
+
+    /// The same by another port, behind which it is.
+    pub(crate) fn url_by(port: u16) -> String {
+        format!("mqtt://fenlei:{}@127.0.0.1:{port}", PASSWORD.replace(' ', "%20"))
     }
 
     /// Has it read the passwords and the rights again.
@@ -90,6 +96,15 @@ impl Broker {
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Throws away what its file remembers, while it does not run.
+    pub(crate) fn forget(&self) {
+        let memory = self.configuration.with_file_name("broker").join("mosquitto.db");
+        match std::fs::remove_file(memory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
     }
 
     /// Starts it again on the same ports, with what its file remembers.
@@ -118,13 +133,13 @@ impl Drop for Broker {
 }
 
 /// A run of `mosquitto_pub` or `mosquitto_sub`.
-fn client(program: &str, port: u16, login: (&str, &str), id: &str, arguments: &[&str]) -> Output {
+pub(crate) fn client(program: &str, port: u16, login: (&str, &str), id: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-u", login.0, "-P", login.1, "-i", id, "-q", "1"]);
     command.args(arguments).output().expect("apt-get install mosquitto-clients")
 }
 
-fn line(output: &Output) -> String {
+pub(crate) fn line(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 

@@ -6,8 +6,10 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::form::form;
 use super::visitor::Visitor;
+use super::words;
 use crate::domain::registry::Role;
-use crate::web::access::{ADMINS, READERS, SITE_READERS};
+use crate::faults::Part;
+use crate::web::access::{ADMINS, OPERATORS, READERS, SITE_READERS};
 use crate::web::assets;
 use crate::web::language::Language;
 
@@ -92,7 +94,7 @@ impl<'a> Page<'a> {
                 }
             }
         };
-        let main = html! { h1 { (self.title) } (body) };
+        let main = html! { (faults(visitor)) h1 { (self.title) } (body) };
         answer(self.status, document(lang, &self.title, &self.scripts, Some(&visitor.csrf), &header, &main))
     }
 }
@@ -103,6 +105,20 @@ pub(super) fn outside(lang: Language, status: StatusCode, title: &str, here: &st
         html! { header.top { a.brand href="/" { "Fenlei " span { "分类" } } div.who { (switch(lang, here)) } } };
     let main = html! { h1 { (title) } (main) };
     answer(status, document(lang, title, &[], None, &header, &main))
+}
+
+/// What whoever is signed in should know while something does not work; gone with the next page once it does.
+fn faults(visitor: &Visitor) -> Markup {
+    let told = |part: &&Part| match part {
+        Part::Store | Part::Mqtt => true,
+        // Of no concern to whoever runs nothing.
+        Part::Clock | Part::Export => visitor.access.is_one_of(OPERATORS),
+    };
+    html! {
+        @for part in visitor.faults.iter().filter(told) {
+            div.warn role="status" { p { (words::fault(visitor.lang, *part)) } }
+        }
+    }
 }
 
 /// The other language at a click, and back to the same page.

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 
+use crate::faults::Part;
 use crate::web::App;
 use crate::web::access::{Access, Credential, authenticate};
 use crate::web::language::Language;
@@ -23,6 +24,8 @@ pub(super) struct Visitor {
     pub here: String,
     /// The host under which the pages were reached, without a port.
     pub host: String,
+    /// What does not work as the page is made.
+    pub faults: Vec<Part>,
 }
 
 impl Visitor {
@@ -45,6 +48,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
         // An IPv6 address keeps its brackets.
         let host = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(host, |(host, _)| host);
         let host = host.to_owned();
-        Ok(Self { access, lang: Language::of(&parts.headers), csrf, here, host })
+        let faults = app.faults().into_keys().collect();
+        Ok(Self { access, lang: Language::of(&parts.headers), csrf, here, host, faults })
     }
 }

@@ -3,6 +3,7 @@
 use fenlei_wire::vocabulary::{DeviceKind, Stream, Timing, Verdict};
 
 use crate::domain::awareness::{Outcome, VisitKind};
+use crate::faults::Part;
 use crate::web::language::Language;
 
 pub(super) fn device(lang: Language, kind: DeviceKind) -> &'static str {
@@ -52,5 +53,26 @@ pub(super) fn outcome(lang: Language, outcome: Outcome) -> &'static str {
         Outcome::Answered => lang.t("已回答", "Answered"),
         Outcome::Refused => lang.t("拒绝", "Refused"),
         Outcome::Absent => lang.t("不在家", "Absent"),
+    }
+}
+
+pub(super) fn fault(lang: Language, part: Part) -> &'static str {
+    match part {
+        Part::Store => lang.t(
+            "现在不能存储:设备会保留数据,恢复后自动补传;此时在页面上做的修改不会保存。",
+            "Nothing can be stored at the moment: devices keep their data and send it once that works again. What you change here now is not saved.",
+        ),
+        Part::Mqtt => lang.t(
+            "现在收不到设备的消息:设备会保留数据,恢复后自动补传。",
+            "Devices cannot be heard at the moment: they keep their data and send it once they can.",
+        ),
+        Part::Clock => lang.t(
+            "服务器的时钟在一小时内被改动过:请核对时间。因时间被拒收的数据在隔离区,时间正确后可以重试。",
+            "The server's clock was set within the last hour: check that it is right. What was refused for its time is in quarantine and can be tried again.",
+        ),
+        Part::Export => lang.t(
+            "现在不能写入时序数据库:恢复后自动补写。",
+            "The time series cannot be written at the moment: what is missing there is written once that works again.",
+        ),
     }
 }

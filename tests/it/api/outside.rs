@@ -14,12 +14,18 @@ async fn alive_and_ready() {
     let api = Api::start().await;
     assert_eq!(outside(&api, "/healthz").await.status, StatusCode::OK);
     let ready = outside(&api, "/readyz").await;
-    assert_eq!((ready.status, ready.body), (StatusCode::OK, json!({"ready": true, "mqtt": true, "store": true})));
+    assert_eq!(
+        (ready.status, ready.body),
+        (StatusCode::OK, json!({"ready": true, "mqtt": true, "store": true, "reasons": []}))
+    );
     let api = Api::ready(false).await;
     assert_eq!(outside(&api, "/healthz").await.status, StatusCode::OK);
     let unready = outside(&api, "/readyz").await;
     assert_eq!(unready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(unready.body, json!({"ready": false, "mqtt": false, "store": true}));
+    assert_eq!(
+        unready.body,
+        json!({"ready": false, "mqtt": false, "store": true, "reasons": ["MQTT does not accept devices: there is no broker, or it does not take us"]})
+    );
 }
 
 #[tokio::test]
@@ -35,6 +41,10 @@ async fn metrics_in_base_units_with_routes_for_labels() {
         "fenlei_http_request_duration_seconds_bucket{route=\"/api/v1/devices/{id}\",le=\"0.1\"}",
         "# HELP fenlei_events_stored_total ",
         "fenlei_devices_online{kind=\"projector\"} 0",
+        "fenlei_fault{part=\"store\"} 0",
+        "fenlei_fault{part=\"mqtt\"} 0",
+        "fenlei_fault{part=\"clock\"} 0",
+        "fenlei_fault{part=\"export\"} 0",
         "fenlei_ledger_rows ",
         "fenlei_quarantine_items ",
     ] {

@@ -24,8 +24,9 @@ const AWAY: u64 = 60;
 
 /// One of the runs, for what it prints.
 pub(crate) struct Run {
-    name: &'static str,
-    pub(crate) kills: u32,
+    pub(crate) name: &'static str,
+    /// How many kills, or other faults.
+    pub(crate) faults: u32,
     pub(crate) seed: u64,
     pub(crate) random: Rng,
     begun: Instant,
@@ -34,13 +35,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn begin(name: &'static str) -> Self {
         let set = |variable| std::env::var(variable).ok().map(|value| value.parse::<u64>().unwrap());
-        let kills = set("FENLEI_CRASH_KILLS").map_or(8, |kills| u32::try_from(kills).unwrap());
+        let faults = set("FENLEI_CRASH_KILLS").map_or(8, |faults| u32::try_from(faults).unwrap());
         let seed = set("FENLEI_CRASH_SEED").unwrap_or_else(|| fastrand::u64(..));
         say(&format!("{name}: FENLEI_CRASH_SEED={seed}"));
-        Self { name, kills, seed, random: Rng::with_seed(seed), begun: Instant::now() }
+        Self { name, faults, seed, random: Rng::with_seed(seed), begun: Instant::now() }
     }
 
-    /// Waits for the moment of the next kill: mostly some time after work began, sometimes while it is still beginning.
+    /// Waits for the moment of the next fault: mostly some time after work began, sometimes while it is still beginning.
     pub(crate) async fn moment(&mut self, load: &Load) {
         if self.random.u8(..4) > 0 {
             load.flows().await;
@@ -48,13 +49,13 @@ impl Run {
         self.wait(ALONE).await;
     }
 
-    async fn wait(&mut self, longest: u64) {
+    pub(crate) async fn wait(&mut self, longest: u64) {
         tokio::time::sleep(Duration::from_millis(self.random.u64(..=longest))).await;
     }
 
     pub(crate) fn end(&self, events: usize) {
         let seconds = self.begun.elapsed().as_secs_f32();
-        say(&format!("{}: {events} events, {} kills, {seconds:.1} s", self.name, self.kills));
+        say(&format!("{}: {events} events, {} faults, {seconds:.1} s", self.name, self.faults));
         assert!(events > 0);
     }
 }
@@ -65,7 +66,7 @@ pub(crate) fn say(line: &str) {
 }
 
 /// Ends the run: all is delivered, the backend killed once more, and what it left looked at.
-async fn settle(run: &Run, folder: &Folder, mut backend: Backend, load: Load) {
+pub(crate) async fn settle(run: &Run, folder: &Folder, mut backend: Backend, load: Load) {
     let told = load.finish().await;
     assert!(backend.kill(), "the backend ended by itself: {}", backend.log());
     run.end(check::everything(folder, &told));
@@ -80,7 +81,7 @@ async fn the_backend_with_its_own_broker_is_killed() {
     let mut backend = Backend::start(&folder, None);
     backend.ready().await;
     let load = Load::start(&credentials, backend.mqtt, run.seed);
-    for _ in 0..run.kills {
+    for _ in 0..run.faults {
         run.moment(&load).await;
         assert!(backend.kill(), "the backend ended by itself: {}", backend.log());
         run.wait(AWAY).await;
@@ -97,7 +98,7 @@ async fn the_backend_beside_mosquitto_is_killed() {
     let mut backend = Backend::start(&folder, Some(&mosquitto.url()));
     backend.ready().await;
     let load = Load::start(&credentials, mosquitto.devices, run.seed);
-    for _ in 0..run.kills {
+    for _ in 0..run.faults {
         run.moment(&load).await;
         assert!(backend.kill(), "the backend ended by itself: {}", backend.log());
         run.wait(AWAY).await;
@@ -114,7 +115,7 @@ async fn mosquitto_is_killed() {
     let mut backend = Backend::start(&folder, Some(&mosquitto.url()));
     backend.ready().await;
     let load = Load::start(&credentials, mosquitto.devices, run.seed);
-    for kill in 0..run.kills {
+    for kill in 0..run.faults {
         run.moment(&load).await;
         mosquitto.kill();
         let both = kill % 4 == 3;

@@ -40,8 +40,8 @@ impl Line {
         let evening = EveningMessage { text: "垃圾分类".into(), start: Minute::new(1110).unwrap(), seconds: 7200 };
         let publisher = Publisher::External(queue, connected);
         let (store, retention, webhooks) = (api.store.clone(), Retention::default(), Reach::Anywhere);
-        let (states, _) = watch::channel(true);
-        let jobs = Jobs { store, publisher, clock, evening, retention, webhooks, influx, states };
+        let ((states, _), faults) = (watch::channel(true), api.faults.clone());
+        let jobs = Jobs { store, publisher, clock, evening, retention, webhooks, influx, states, faults };
         let stop = CancellationToken::new();
         Self { published, connection, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }

@@ -10,6 +10,7 @@ use fenlei::domain::card::{CardHash, CardKey};
 use fenlei::domain::inbound::{Inbound, Sender};
 use fenlei::domain::registry::Role;
 use fenlei::entrance::{Listener, Slots};
+use fenlei::faults::Faults;
 use fenlei::store::retention::Retention;
 use fenlei::store::{Committed, Options, Store, StoreError, tokens};
 use fenlei::web::{self, Quotas};
@@ -26,6 +27,7 @@ pub(crate) struct Api {
     pub(crate) client: Client,
     pub(crate) store: Store,
     pub(crate) clock: Arc<SteppedClock>,
+    pub(crate) faults: Faults,
     pub(crate) admin: String,
     /// The devices whose secrets were said to hold no longer.
     pub(crate) changed: Arc<Mutex<Vec<(Sender, bool)>>>,
@@ -106,7 +108,7 @@ impl Api {
         };
         let key = CardKey::new([7; 32]);
         let changed: Arc<Mutex<Vec<(Sender, bool)>>> = Arc::default();
-        let noted = Arc::clone(&changed);
+        let (noted, faults) = (Arc::clone(&changed), Faults::default());
         let app = web::App {
             store: store.clone(),
             clock: clock.clone(),
@@ -115,6 +117,7 @@ impl Api {
             limits: web::Limits::new(quotas),
             webhooks: reach,
             ready: Arc::new(move || mqtt),
+            faults: faults.clone(),
             on_secret_changed: Arc::new(move |device, replaced| noted.lock().unwrap().push((device, replaced))),
             broker: web::BrokerAddress { host: None, port: 1883, tls: false },
         };
@@ -128,7 +131,7 @@ impl Api {
             None => token(&store, None, &[Role::Admin]).await,
         };
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { base, client, store, clock, admin, changed, key, stop: stop.drop_guard(), serving, place }
+        Self { base, client, store, clock, faults, admin, changed, key, stop: stop.drop_guard(), serving, place }
     }
 
     /// The registry that most tests need: two communities of two committees, a site with a bin and a camera in the first.

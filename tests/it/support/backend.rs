@@ -75,6 +75,16 @@ impl Backend {
         answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
+    /// What it answers outside the API.
+    pub(crate) async fn outside(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.get(format!("{}{path}", self.base())).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
     /// `kill -9`; says whether it still ran.
     pub(crate) fn kill(&mut self) -> bool {
         let Some(mut process) = self.process.take() else { return false };

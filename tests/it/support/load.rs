@@ -86,6 +86,11 @@ impl Load {
         tokio::time::timeout(PATIENCE, more).await.expect("receipts come again").unwrap();
     }
 
+    /// How many events are receipted by now.
+    pub(crate) fn receipted(&self) -> u64 {
+        self.fleet.counts().borrow().receipted
+    }
+
     /// Lets nothing more happen; comes back, with all that was taken in, when every event is receipted.
     pub(crate) async fn finish(mut self) -> Told {
         self.end.send_replace(true);

@@ -11,6 +11,7 @@ use super::api::Api;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
+#[derive(Clone)]
 pub(crate) struct Browser {
     base: String,
     client: Client,
@@ -30,8 +31,13 @@ pub(crate) struct Shown {
 impl Browser {
     /// One that has no session.
     pub(crate) fn new(api: &Api) -> Self {
+        Self::at(api.base.clone())
+    }
+
+    /// One that has no session at the backend of this address.
+    pub(crate) fn at(base: String) -> Self {
         let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build().unwrap();
-        Self { base: api.base.clone(), client, cookies: String::new() }
+        Self { base, client, cookies: String::new() }
     }
 
     /// Signed in to an account of its own.

@@ -32,6 +32,11 @@ impl Place {
         Self { folder: tempfile::tempdir().unwrap(), database: None }
     }
 
+    /// In a file on the disk that is mounted there.
+    pub(crate) fn on_the_disk_at(mounted: &Path) -> Self {
+        Self { folder: tempfile::tempdir_in(mounted).unwrap(), database: None }
+    }
+
     /// Whether the store is a file; what only a file has is not looked for elsewhere.
     pub(crate) fn is_file(&self) -> bool {
         self.database.is_none()

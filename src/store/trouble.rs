@@ -1,0 +1,45 @@
+//! Why the store takes no writes, in words for whoever runs it.
+
+use rusqlite::ErrorCode;
+
+use super::{StoreError, sql};
+
+impl StoreError {
+    /// What is wrong, without a path or a statement: anybody may read it.
+    pub fn plainly(&self) -> &'static str {
+        match self {
+            Self::Sql(error) => of_statement(error),
+            Self::OutOfReach => "the server is out of reach",
+            Self::Closed => "the store is shutting down",
+            _ => OTHER,
+        }
+    }
+}
+
+/// What is wrong in plain words where there are some, and as the library says it.
+pub(super) fn told(error: &sql::Error) -> String {
+    let words = of_statement(error);
+    if words == OTHER { error.to_string() } else { format!("{words} ({error})") }
+}
+
+const FULL: &str = "the disk is full";
+const OTHER: &str = "a write failed; the log says why";
+
+fn of_statement(error: &sql::Error) -> &'static str {
+    let sql::Error::Sqlite(error) = error else {
+        return if matches!(error, sql::Error::Unreachable(_)) { "the server is out of reach" } else { OTHER };
+    };
+    // Making room for the log's index is asked of the disk in another way than all else.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return FULL;
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => FULL,
+        Some(ErrorCode::ReadOnly) => "the file, or the disk under it, is read-only",
+        Some(ErrorCode::CannotOpen) => "the file cannot be opened",
+        Some(ErrorCode::SystemIoFailure) => "the disk refuses to read or write",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program keeps the file locked",
+        _ => OTHER,
+    }
+}
