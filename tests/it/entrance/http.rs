@@ -29,7 +29,8 @@ async fn answered(line: &mut TcpStream) {
 /// What comes until it is the answer or the other end hangs up.
 async fn heard(line: &mut TcpStream) -> String {
     let mut heard = Vec::new();
-    while !heard.ends_with(b"ok\n") && line.read_buf(&mut heard).await.unwrap() > 0 {}
+    // Whoever hangs up without having read all makes it an error on our side.
+    while !heard.ends_with(b"ok\n") && line.read_buf(&mut heard).await.is_ok_and(|read| read > 0) {}
     String::from_utf8_lossy(&heard).into_owned()
 }
 
