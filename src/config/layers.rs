@@ -105,8 +105,9 @@ pub(super) struct Layers {
 
 impl Layers {
     pub(super) fn add_file(&mut self, name: &str, text: &str) {
+        let breaks: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
         let origin = |at: Option<usize>| {
-            let line = at.map(|at| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1);
+            let line = at.map(|at| breaks.partition_point(|end| *end < at) + 1);
             Origin::File { name: name.to_owned(), line }
         };
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -209,13 +210,15 @@ impl Layers {
         let list = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
         for (key, settings) in std::mem::take(&mut self.settings) {
             let section = key.split('.').next().unwrap_or_default();
+            // A line each, whatever somebody has put into quotes.
+            let shown = key.escape_debug();
             let what = if sections.contains(section) {
                 let prefix = format!("{section}.");
                 let keys = list(&mut self.known.iter().filter_map(|known| known.strip_prefix(&prefix)));
                 let is = if key == section { "a section, not a key" } else { "not a known key" };
-                format!("`{key}` is {is}; [{section}] has: {keys}")
+                format!("`{shown}` is {is}; [{section}] has: {keys}")
             } else {
-                format!("`{key}` is not a known key; the sections are: {}", list(&mut sections.iter().copied()))
+                format!("`{shown}` is not a known key; the sections are: {}", list(&mut sections.iter().copied()))
             };
             let mistakes = settings.into_iter().map(|setting| Mistake { origin: setting.origin, what: what.clone() });
             self.mistakes.extend(mistakes);

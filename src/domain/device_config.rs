@@ -119,6 +119,7 @@ fn zone_steps(zone: Tz, now: DateTime<Utc>) -> heapless::Vec<ZoneStep, MAX_ZONE_
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use fenlei_wire::schedule::welcomes;
     use fenlei_wire::time::UnixMillis;
     use fenlei_wire::vocabulary::{Stream, Timing};

@@ -132,6 +132,13 @@ mod tests {
     fn a_document_that_is_none_is_blamed_as_a_whole() {
         assert_eq!(from_json(b"{}").bad[0].row, DOCUMENT);
         assert_eq!(
+            from_csv(b"household,enrolled_from,household\n").bad,
+            [BadRow::new(
+                DOCUMENT,
+                format!("column 3 of the header is there already: the header is {}", COLUMNS.header)
+            )]
+        );
+        assert_eq!(
             from_csv(b"household,card\n").bad,
             [BadRow::new(DOCUMENT, format!("column 2 of the header is unknown: the header is {}", COLUMNS.header))]
         );

@@ -33,6 +33,11 @@ impl Columns {
         if let Some(unknown) = found.iter().position(|column| !header.split(',').any(|known| known == column)) {
             return Some(format!("column {} of the header is unknown: the header is {header}", unknown + 1));
         }
+        // Of two columns of a name one would be left out in silence.
+        let twice = (0..found.len()).find(|at| found.iter().take(*at).any(|column| Some(column) == found.get(*at)));
+        if let Some(twice) = twice {
+            return Some(format!("column {} of the header is there already: the header is {header}", twice + 1));
+        }
         let missing = self.required.iter().find(|required| !found.iter().any(|column| column == **required))?;
         Some(format!("the header lacks `{missing}`: it is {header}"))
     }

@@ -10,6 +10,9 @@ use zip::ZipArchive;
 /// What a workbook may be when unpacked: a small file can be made that would unpack to many gigabytes.
 const MAX_UNPACKED: u64 = 64 * 1024 * 1024;
 const MAX_PARTS: usize = 1_000;
+/// The rows and columns of Excel's own sheets. A made-up address would have billions of columns before its own.
+const MAX_ROWS: u32 = 1_048_576;
+const MAX_COLUMNS: u32 = 16_384;
 /// The most cells that hold something.
 const MAX_CELLS: usize = 1_000_000;
 /// The most bytes of all their texts: many cells can share one long text.
@@ -79,6 +82,9 @@ fn cells(bytes: &[u8]) -> Result<Vec<Row>, ReadError> {
             return Err(ReadError::TooLarge);
         }
         let (row, column) = cell.get_position();
+        if row >= MAX_ROWS || column >= MAX_COLUMNS {
+            return Err(ReadError::NoWorkbook);
+        }
         rows.entry(row).or_default().insert(column as usize, value);
     }
     Ok(rows.into_iter().map(|(row, cells)| Row { number: row as usize + 1, cells }).collect())
@@ -199,6 +205,14 @@ mod tests {
             rows,
             expected.map(|(number, column, value)| Row { number, cells: BTreeMap::from([(column, value)]) })
         );
+    }
+
+    #[test]
+    fn what_lies_beyond_the_last_row_or_column_is_no_cell_of_excels() {
+        for address in ["XFE1", "COUNTA1", "A1048577"] {
+            let data = format!("<row><c r=\"{address}\"><v>5</v></c></row>");
+            assert_eq!(read(&sheet(&data)), Err(ReadError::NoWorkbook), "{address}");
+        }
     }
 
     #[test]

@@ -101,6 +101,15 @@ fn a_mistake_is_named_even_where_a_later_layer_replaces_it() {
 }
 
 #[test]
+fn a_mistake_is_one_line_whatever_its_key_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder, "\"a\\nforged:1: b\" = 1\n");
+    let told = Config::from_layers(Some(&path), []).unwrap_err().to_string();
+    assert!(told.starts_with(&format!("{}:1: `a\\nforged:1: b` is not", path.display())), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
 fn what_goes_together_is_given_together() {
     let folder = tempfile::tempdir().unwrap();
     let text = "\
