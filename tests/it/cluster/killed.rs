@@ -47,7 +47,7 @@ async fn one_of_three_backends_is_killed() {
     let projector = Fleet::start(&address, &beam, sources, 1, run.seed, &clock);
 
     let (mut messages, mut slowest) = (0, Duration::ZERO);
-    for kill in 0..run.kills {
+    for kill in 0..run.faults {
         // Half of the time the one that sends commands dies, which is often the one that does everything.
         let mut victim = run.random.usize(..BACKENDS);
         if run.random.bool() {
