@@ -13,12 +13,12 @@ use crate::support::load::Load;
 use crate::support::place::Place;
 
 /// Consumers that stand still.
-const STOPPED: usize = 16;
+const STOPPED: usize = 24;
 /// Events after which caches are filled.
 const WARM: f64 = 2_000.0;
 /// Events that happen meanwhile. All of them for each of these consumers would be far more than the backend may grow.
 const EVENTS: f64 = 10_000.0;
-const MAY_GROW: u64 = 40 << 20;
+const MAY_GROW: u64 = 72 << 20;
 
 async fn follow(backend: &Backend, token: &str) -> Response {
     let client = Client::builder().no_proxy().build().unwrap();
