@@ -29,10 +29,15 @@ async fn holds(backend: &Backend, job: &str) -> bool {
 }
 
 async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    assert!(comes(holds).await, "it does not come about that {what}");
+}
+
+/// Waits for something; whether it came.
+async fn comes(holds: impl AsyncFn() -> bool) -> bool {
     let wait = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("it does not come about that {what}"));
+    tokio::time::timeout(PATIENCE, wait).await.is_ok()
 }

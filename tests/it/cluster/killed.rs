@@ -15,7 +15,7 @@ use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{JOBS, holds, start, until};
+use super::{JOBS, comes, holds, start, until};
 use crate::cli::Folder;
 use crate::crash::{Run, check, say};
 use crate::mosquitto::Broker;
@@ -75,11 +75,14 @@ async fn one_of_three_backends_is_killed() {
         slowest = slowest.max(died.elapsed());
         load.flows().await;
         // Whoever sent it, and whoever took the answer.
-        until("the message is shown", async || {
-            let seen = left[0].get(&token, &format!("projectors/messages/{message}")).await;
-            seen["commands"][0]["state"] == "displayed"
-        })
-        .await;
+        let seen = std::cell::RefCell::new(Value::Null);
+        let shown = async || {
+            *seen.borrow_mut() = left[0].get(&token, &format!("projectors/messages/{message}")).await;
+            seen.borrow()["commands"][0]["state"] == "displayed"
+        };
+        if !comes(shown).await {
+            panic!("a message is not shown: {}\n{}", seen.borrow(), left[0].log());
+        }
         messages += 1;
         backends[victim].start_again();
         backends[victim].ready().await;
