@@ -12,7 +12,8 @@ use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A command whose answer got lost is sent again after 30 s; the rest is for a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// The jobs, as `/metrics` names them.
 const JOBS: [&str; 7] = ["states", "configure", "dispatch", "alarms", "linkage", "export", "forget"];
