@@ -105,11 +105,9 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
                 host,
                 port,
                 credentials: url.login.clone().map(|login| (login.user, login.password)),
-                client_id: match &config.mqtt.share {
-                    None => config.mqtt.client_id.clone(),
-                    // Its session ends with its connection, so nobody has to give each backend a name.
-                    Some(_) => share::name(&config.mqtt.client_id),
-                },
+                // Beside others its session ends with its connection, so nobody has to give each backend a name.
+                client_id: if alone { config.mqtt.client_id.clone() } else { share::name(&config.mqtt.client_id) },
+                alone,
                 share: config.mqtt.share.clone(),
             };
             share::prove(&options).await.context("`mqtt.share`")?;

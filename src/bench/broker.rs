@@ -67,6 +67,7 @@ async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> an
         credentials: None,
         client_id: "fenlei".into(),
         share: None,
+        alone: true,
     };
     let (stop, receipts) = (CancellationToken::new(), Receipts::default());
     let (outbox, waiting) = external::outbox();

@@ -152,9 +152,6 @@ impl Config {
         let audit_days = layers.read("retention.audit_days", days);
         let private_addresses = layers.read("webhooks.private_addresses", boolean);
         let influx = influx_options::read(layers);
-        if store_url.as_ref().is_some_and(|url| url.file().is_some()) {
-            layers.contradiction("mqtt.share", "needs a PostgreSQL server in `store.url`: a file has one backend");
-        }
         let filter = layers.read("log.filter", log_filter);
         Some(Self {
             http: http?,
@@ -178,7 +175,8 @@ impl Config {
             cache_mib: self.store.cache_mib,
             readers: self.store.readers,
             quarantine_cap: self.quarantine.max_per_device,
-            shared: self.mqtt.share.is_some(),
+            // A file has one backend, which then is its group.
+            shared: self.mqtt.share.is_some() && self.store.url.file().is_none(),
         }
     }
 }

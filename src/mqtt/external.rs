@@ -30,6 +30,8 @@ pub struct Options {
     pub client_id: String,
     /// The group of the backends that share the events; `None`: this one receives all.
     pub share: Option<String>,
+    /// Whether no other backend takes what this one misses: then the broker keeps it.
+    pub alone: bool,
 }
 
 impl std::fmt::Debug for Options {
@@ -100,11 +102,10 @@ async fn receive_once(
     connected: &watch::Sender<bool>,
     backoff: &mut Backoff,
 ) -> Ended {
-    let alone = options.share.is_none();
-    let filters = match &options.share {
-        None => vec![EVENTS.to_owned(), STATES.to_owned()],
-        Some(group) => vec![share::filter(group, EVENTS)],
-    };
+    let alone = options.alone;
+    let events = options.share.as_ref().map_or_else(|| EVENTS.to_owned(), |group| share::filter(group, EVENTS));
+    // Where there are others the states come to the one whose turn it is.
+    let filters = if alone { vec![events, STATES.to_owned()] } else { vec![events] };
     let mut mqtt = mqtt_options(options, &options.client_id);
     mqtt.set_manual_acks(true)
         .set_clean_start(!alone)

@@ -15,12 +15,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::cards::Cards;
 use super::cluster::Cluster;
 use super::intake::{Committed, Intake, Memory, Retried};
+use super::lanes::lane;
+use super::place::{Backoff, Place};
 use super::rollups::Rollups;
-use super::sql::{Connection, LANES};
-use super::url::StoreUrl;
-use super::{StoreError, connection, ledger, registry, scrub};
+use super::sql::Connection;
+use super::{StoreError, ledger, registry, scrub};
 use crate::domain::event::Event;
-use crate::domain::inbound::{Inbound, Sender, What};
+use crate::domain::inbound::{Inbound, Sender};
 use crate::domain::registry::Registry;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.
@@ -29,9 +30,6 @@ const QUEUE: usize = 4_096;
 const MAX_BATCH_EVENTS: usize = 5_000;
 /// How often an idle writer looks whether the command line changed the registry.
 const IDLE: Duration = Duration::from_millis(250);
-/// Of FNV-1a, by which backends of different builds find the same lane.
-const FNV_BASIS: u32 = 0x811c_9dc5;
-const FNV_PRIME: u32 = 0x0100_0193;
 
 /// How long nothing may have failed before the store is said to take writes again. On a full disk something small finds
 /// room now and then, and what waits does not.
@@ -149,56 +147,6 @@ impl Session<'_> {
         let retried = intake.retry(from, event, received)?;
         intake.finish()?;
         Ok(retried)
-    }
-}
-
-/// Where the writer's connection leads to.
-pub struct Place {
-    pub url: StoreUrl,
-    pub cache_mib: u32,
-    pub shared: bool,
-}
-
-/// How often a server is asked whether the one backend that it serves is gone, and for how long between two times: the
-/// session of one that was killed ends a moment after it.
-const ASKED: u32 = 10;
-const ASKED_EVERY: Duration = Duration::from_millis(200);
-
-impl Place {
-    /// Opens the store for the one backend that serves it, or for one of several.
-    pub fn open(&self) -> Result<Connection, StoreError> {
-        let connection = connection::open_writer(&self.url, self.cache_mib)?;
-        if let Some(session) = connection.postgres() {
-            let mut asked = 1;
-            while !session.serve(self.shared)? {
-                if asked == ASKED {
-                    return Err(StoreError::InUse(self.url.clone()));
-                }
-                asked += 1;
-                std::thread::sleep(ASKED_EVERY);
-            }
-        }
-        Ok(connection)
-    }
-}
-
-/// When a server that is out of reach is tried again: after twice as long each time, up to a limit.
-#[derive(Debug)]
-struct Backoff {
-    wait: Duration,
-    after: Instant,
-}
-
-impl Backoff {
-    const LONGEST: Duration = Duration::from_secs(2);
-
-    fn new() -> Self {
-        Self { wait: IDLE, after: Instant::now() }
-    }
-
-    fn failed(&mut self) {
-        self.after = Instant::now() + self.wait;
-        self.wait = (self.wait * 2).min(Self::LONGEST);
     }
 }
 
@@ -569,19 +517,6 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Where a publish is stored: all that one transaction reads and changes of a site lies in one lane.
-fn lane(inbound: &Inbound, registry: &Registry) -> u8 {
-    let device = match &inbound.what {
-        What::Events { from, .. } | What::State { from, .. } => &from.device,
-        What::Refused { device, .. } => device,
-        What::Nothing => return 0,
-    };
-    // A device that is not known changes nothing but what is kept under its name.
-    let of = registry.devices.get(device).map_or(device.as_str(), |device| &device.site);
-    let hash = of.bytes().fold(FNV_BASIS, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(FNV_PRIME));
-    (hash % u32::from(LANES)) as u8
 }
 
 /// Changes when another connection has committed; on a server, when it has changed the registry.

@@ -123,7 +123,6 @@ fn what_goes_together_is_given_together() {
     fenlei.toml:7: `mqtt.client_certificates` needs `mqtt.client_ca` beside it
     fenlei.toml:7: `mqtt.client_certificates` needs `mqtt.tls_listen` beside it
     fenlei.toml:8: `mqtt.ca` needs a `mqtt.url` of the scheme mqtts
-    fenlei.toml:9: `mqtt.share` needs a PostgreSQL server in `store.url`: a file has one backend
     fenlei.toml:9: `mqtt.share` needs a `mqtt.url`: what comes to the embedded broker comes to one backend
     ");
     // Nothing of it is missing where another layer has it.
