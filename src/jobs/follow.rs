@@ -46,7 +46,8 @@ impl Follower {
     async fn catch_up(&self, store: &Store, seen: Option<i64>, through: i64) -> Result<i64, StoreError> {
         let (name, apply) = (self.name, self.apply);
         let kept = store.read(move |connection| followers::position(connection, name)).await?;
-        let mut after = seen.unwrap_or(kept);
+        // Another backend may have gone on in between.
+        let mut after = seen.map_or(kept, |seen| seen.max(kept));
         let mut full = true;
         while full && after < through {
             let types = self.types.to_vec();

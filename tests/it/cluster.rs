@@ -1,6 +1,7 @@
 //! Several backends on one PostgreSQL database and one broker: what comes is divided among them, whoever dies, and what
 //! must be done once is done by one.
 
+mod asleep;
 mod killed;
 mod lanes;
 mod share;

@@ -24,8 +24,12 @@ use super::{Error, Result, dialect};
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a server may be out of reach before it is given up.
 const UNHEARD: Duration = Duration::from_secs(15);
-/// As for SQLite, how long another one's transaction is waited for.
-const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '30s'; SET client_min_messages = warning";
+/// As for SQLite, how long another one's transaction is waited for; and how soon the server notices, as we do of it, that
+/// the machine at the other end is gone, whose locks would be held for hours by what systems have by default.
+const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '30s'; SET client_min_messages = warning;
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2; SET tcp_user_timeout = 15000";
+/// How long a backend may say nothing within a transaction before that is rolled back: it is asleep, and others wait.
+const ASLEEP: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
 /// The locks of a store, by their numbers on the server: "fenlei" and a digit for the one of who serves it; "fenl" and
 /// another number for those of transactions.
@@ -117,6 +121,7 @@ impl Session {
     /// Takes the place of the one backend that serves this store, or one beside others that share it, for as long as the
     /// session lasts. `false`: it is taken, by one that shares it not.
     pub(in crate::store) fn serve(&self, shared: bool) -> Result<bool> {
+        self.batch(ASLEEP)?;
         let how = if shared { "_shared" } else { "" };
         self.is_true(&format!("SELECT pg_try_advisory_lock{how}({SERVING})"))
     }
