@@ -42,10 +42,15 @@ pub fn for_store(connection: &Connection, path: &Path) -> Result<CardKey, CardKe
 }
 
 /// Brings the store under all secrets of the file, and gives the key. The store of a backup from before a rotation is
-/// brought under them just the same.
+/// brought under them just the same. Beside another backend, which has the key that it began with, nothing is brought under
+/// another one: it would take every known card for a new one.
 pub fn catch_up(connection: &Connection, path: &Path) -> Result<CardKey, CardKeyError> {
     let (then, added) = of_store(connection, path)?;
     if added.is_empty() {
+        return Ok(then);
+    }
+    if !connection.is_alone().map_err(StoreError::from)? {
+        tracing::warn!("the rotated card key counts once all backends were stopped and one starts before the others");
         return Ok(then);
     }
     let key = load_or_create(path)?;

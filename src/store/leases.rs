@@ -53,13 +53,14 @@ impl Job {
 
 /// Takes or renews what is free or already `holder`'s. The jobs that are.
 pub(super) fn renew(connection: &Connection, holder: &str) -> Result<BTreeSet<Job>, StoreError> {
-    // The server's clock is one for all; it is a row's age that counts, so it need not be right.
+    // The server's clock is one for all. Set back, it leaves leases that end far ahead: whoever holds one renews it.
     let mut take = connection.prepare_cached(
         "INSERT INTO lease
          SELECT CAST(?1 AS text), CAST(?2 AS text), t.now + ?3
          FROM (SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) AS now) t WHERE true
          ON CONFLICT (job) DO UPDATE SET holder = excluded.holder, until = excluded.until
              WHERE lease.holder = excluded.holder OR lease.until < excluded.until - ?3
+                 OR lease.until > excluded.until + ?3
          RETURNING job",
     )?;
     let mut held = BTreeSet::new();

@@ -2,6 +2,7 @@
 //! must be done once is done by one.
 
 mod asleep;
+mod card_key;
 mod killed;
 mod lanes;
 mod share;

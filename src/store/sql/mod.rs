@@ -194,6 +194,11 @@ impl Connection {
         }
     }
 
+    /// Whether no other backend serves the store, nor begins to before this transaction has ended; a file has one.
+    pub fn is_alone(&self) -> Result<bool> {
+        self.postgres().map_or(Ok(true), postgres::Session::alone)
+    }
+
     /// Keeps every other transaction from numbering cards, to the end of this one; a file has one transaction at a time.
     pub(super) fn number_cards(&self) -> Result<()> {
         self.postgres().map_or(Ok(()), postgres::Session::number_cards)

@@ -126,6 +126,11 @@ impl Session {
         self.is_true(&format!("SELECT pg_try_advisory_lock{how}({SERVING})"))
     }
 
+    /// Whether no other backend serves the store, nor begins to before this transaction has ended.
+    pub(in crate::store) fn alone(&self) -> Result<bool> {
+        self.is_true(&format!("SELECT pg_try_advisory_xact_lock({SERVING})"))
+    }
+
     /// Runs a script whose last statement is a question.
     fn is_true(&self, script: &str) -> Result<bool> {
         let answers = self.answer(self.client.simple_query(script))?;
