@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 
 use super::StoreError;
 use super::sql::{self, Connection};
@@ -56,6 +57,8 @@ fn open_file(path: &Path, cache_mib: u32) -> Result<Connection, StoreError> {
              PRAGMA temp_store = MEMORY;",
             u64::from(cache_mib) * 1024
         ))?;
+        // Otherwise a statement is planned anew whenever a value bound to it might suit another plan.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(128);
         Ok(connection)
     };

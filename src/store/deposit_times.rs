@@ -1,10 +1,14 @@
 //! When each bin took deposits, and of which stream: `deposit_time`, an index over the ledger by time. It answers what a
 //! camera's judgement may mean, and how another schedule would have timed a year, without reading the ledger.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use fenlei_wire::vocabulary::Stream;
+use foldhash::fast::RandomState;
 
 use super::gathered::Gathered;
-use super::sql::{Connection, OptionalExtension, Row};
+use super::sql::{Connection, OptionalExtension};
 use super::{StoreError, ledger};
 
 /// Bits of a bucket's milliseconds: about 17 minutes.
@@ -22,13 +26,21 @@ pub struct Deposited {
     pub stream: Stream,
 }
 
-/// What a transaction adds to the index, by bucket and bin.
+/// Buckets kept in memory before all are dropped and read again.
+const MAX_CACHED: usize = 10_000;
+
+/// The index as the writer needs it, by bucket and bin.
 #[derive(Debug, Default)]
-pub struct DepositTimes(Gathered<(i64, i64), Vec<u8>>);
+pub struct DepositTimes {
+    /// What the store holds of the buckets that were asked for.
+    stored: HashMap<(i64, i64), Vec<u8>, RandomState>,
+    /// What the transaction adds.
+    added: Gathered<(i64, i64), Vec<u8>>,
+}
 
 impl DepositTimes {
     pub fn add(&mut self, bin: i64, deposited: Deposited) {
-        let entries = self.0.entry((deposited.time.div_euclid(BUCKET_MS), bin), Vec::new);
+        let entries = self.added.entry((deposited.time.div_euclid(BUCKET_MS), bin), Vec::new);
         let within = u32::try_from(deposited.time.rem_euclid(BUCKET_MS)).unwrap_or(0);
         let stamp = u32::from(deposited.stream.code()) << BUCKET_BITS | within;
         entries.extend_from_slice(&stamp.to_le_bytes()[..3]);
@@ -38,21 +50,44 @@ impl DepositTimes {
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let upsert = "INSERT INTO deposit_time VALUES (?1, ?2, ?3) ON CONFLICT (bucket, bin)
              DO UPDATE SET entries = CAST(deposit_time.entries || excluded.entries AS BLOB)";
-        let lists = self.0.drain_in_order().into_iter().map(|((bucket, bin), entries)| (bucket, bin, entries));
+        let added = self.added.drain_in_order();
+        for (key, entries) in &added {
+            if let Some(stored) = self.stored.get_mut(key) {
+                stored.extend_from_slice(entries);
+            }
+        }
+        let lists = added.into_iter().map(|((bucket, bin), entries)| (bucket, bin, entries));
         Ok(connection.execute_each(upsert, lists)?)
     }
 
     /// The deposits of a bin from `from` to `to`, both included, those not yet written among them.
-    pub fn of_bin(&self, connection: &Connection, bin: i64, from: i64, to: i64) -> Result<Vec<Deposited>, StoreError> {
+    pub fn of_bin(
+        &mut self,
+        connection: &Connection,
+        bin: i64,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Deposited>, StoreError> {
         let mut found = Vec::new();
         for bucket in from.div_euclid(BUCKET_MS)..=to.div_euclid(BUCKET_MS) {
-            read_bucket(connection, bucket, bin, &mut found)?;
-            if let Some(entries) = self.0.get(&(bucket, bin)) {
+            let key = (bucket, bin);
+            read_entries(bucket, self.stored(connection, key)?, &mut found)?;
+            if let Some(entries) = self.added.get(&key) {
                 read_entries(bucket, entries, &mut found)?;
             }
         }
         found.retain(|deposited| (from..=to).contains(&deposited.time));
         Ok(found)
+    }
+
+    fn stored(&mut self, connection: &Connection, key: (i64, i64)) -> Result<&[u8], StoreError> {
+        if self.stored.len() >= MAX_CACHED && !self.stored.contains_key(&key) {
+            self.stored.clear();
+        }
+        Ok(match self.stored.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(read_bucket(connection, key)?),
+        })
     }
 }
 
@@ -66,17 +101,16 @@ pub fn for_each(
     let mut found = Vec::new();
     for bucket in from.div_euclid(BUCKET_MS)..=before.div_euclid(BUCKET_MS) {
         for bin in bins {
-            read_bucket(connection, bucket, *bin, &mut found)?;
+            read_entries(bucket, &read_bucket(connection, (bucket, *bin))?, &mut found)?;
         }
         found.drain(..).filter(|deposited| (from..before).contains(&deposited.time)).for_each(&mut each);
     }
     Ok(())
 }
 
-fn read_bucket(connection: &Connection, bucket: i64, bin: i64, into: &mut Vec<Deposited>) -> Result<(), StoreError> {
+fn read_bucket(connection: &Connection, key: (i64, i64)) -> Result<Vec<u8>, StoreError> {
     let mut select = connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2")?;
-    let read = |row: &Row<'_>| Ok(read_entries(bucket, row.get_ref(0)?.as_blob()?, into));
-    select.query_row((bucket, bin), read).optional()?.unwrap_or(Ok(()))
+    Ok(select.query_row(key, |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 fn read_entries(bucket: i64, bytes: &[u8], into: &mut Vec<Deposited>) -> Result<(), StoreError> {

@@ -7,11 +7,12 @@ use std::collections::{BTreeSet, HashMap};
 use fenlei_wire::vocabulary::DeviceKind;
 use foldhash::fast::RandomState;
 
+use super::appender::{Appender, NewRow};
 use super::boots::{BootName, Boots, Slot};
 use super::cards::Cards;
 use super::clock_doubts::ClockDoubts;
 use super::deposit_times::Deposited;
-use super::ledger::{self, NewRow};
+use super::ledger;
 use super::matching::{self, Judge, Waiting};
 use super::quarantine;
 use super::rollups::{Counted, Rollups};
@@ -66,7 +67,7 @@ pub struct Intake<'a> {
     cards: &'a mut Cards,
     waiting: &'a mut Waiting,
     clocks: &'a mut ClockDoubts,
-    ledger: ledger::Appender<'a>,
+    ledger: Appender<'a>,
     /// The devices of this transaction, looked up once.
     places: HashMap<&'a str, Placed<'a>, RandomState>,
     quarantine_cap: u32,
@@ -97,7 +98,7 @@ impl<'a> Intake<'a> {
             cards: &mut memory.cards,
             waiting: &mut memory.waiting,
             clocks: &mut memory.clocks,
-            ledger: ledger::Appender::new(connection)?,
+            ledger: Appender::new(connection)?,
             places: HashMap::default(),
             quarantine_cap,
             tally: Tally::default(),
@@ -117,6 +118,7 @@ impl<'a> Intake<'a> {
     /// Reads what publishes are about to need, at once: each question to a server is a way there and back. A file answers
     /// as quickly one by one.
     pub fn foresee(&mut self, inbounds: &[Inbound]) -> Result<(), StoreError> {
+        self.ledger.foresee(inbounds.iter().map(Inbound::events).sum())?;
         if self.connection.sqlite().is_some() {
             return Ok(());
         }
@@ -135,7 +137,6 @@ impl<'a> Intake<'a> {
                 }
             }
         }
-        self.ledger.foresee(events.len())?;
         self.boots.learn(self.connection, &events)?;
         self.cards.learn(self.connection, &cards)
     }
@@ -354,8 +355,7 @@ impl<'a> Intake<'a> {
         judgement: matching::Judgement,
         row: i64,
     ) -> Result<bool, StoreError> {
-        self.ledger.settle(row)?;
-        matching::apply(self.connection, self.rollups, site, community, judgement, row)
+        matching::apply(&mut self.ledger, self.rollups, site, community, judgement, row)
     }
 
     fn judge(&mut self, placed: Placed<'_>, id: i64, time: i64, judgement: &Judgement) -> Result<(), StoreError> {

@@ -1,124 +1,13 @@
-//! The ledger's rows: writing an event, reading it back as it was.
-
-use std::collections::VecDeque;
+//! The ledger's rows: reading an event back as it was.
 
 use fenlei_wire::vocabulary::{EventType, Stream, Timing, Verdict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
-use super::boots::{BootId, to_i64};
-use super::sql::{Connection, CopyRows, OptionalExtension, Row, Statement};
+use super::sql::{Connection, OptionalExtension, Row};
 use crate::domain::card::CardHash;
 use crate::domain::event::{Body, Deposit, Emptied, Event};
-use crate::domain::roster::CardId;
-
-/// An event about to be written.
-pub struct NewRow<'a> {
-    pub boot: BootId,
-    pub event: &'a Event,
-    pub received: i64,
-    pub card: Option<CardId>,
-    pub timing: Option<Timing>,
-}
-
-/// Writes rows; prepared once for each transaction, since it runs for each event.
-pub enum Appender<'a> {
-    Sqlite(&'a rusqlite::Connection, Statement<'a>),
-    /// Rows are gathered, and sent together before anybody looks at them.
-    Postgres {
-        connection: &'a Connection,
-        /// Drawn ahead, ascending. Numbers that are not used in the end are nobody's.
-        numbers: VecDeque<i64>,
-        /// The first row that is gathered.
-        first: Option<i64>,
-        rows: CopyRows,
-    },
-}
-
-const COLUMNS: &str = "boot, seq, time, lag, type, unsynced, stream, grams, card, timing, verdict, detail";
-
-impl<'a> Appender<'a> {
-    pub fn new(connection: &'a Connection) -> Result<Self, StoreError> {
-        let Some(file) = connection.sqlite() else {
-            let rows = CopyRows::default();
-            return Ok(Self::Postgres { connection, numbers: VecDeque::new(), first: None, rows });
-        };
-        let insert =
-            format!("INSERT INTO ledger ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
-        Ok(Self::Sqlite(file, connection.prepare_cached(&insert)?))
-    }
-
-    /// Draws the numbers of so many rows at once, where drawing one is a way to the server and back.
-    pub fn foresee(&mut self, count: usize) -> Result<(), StoreError> {
-        let Self::Postgres { connection, numbers, .. } = self else { return Ok(()) };
-        let mut draw = connection.prepare_cached(
-            "SELECT nextval(pg_get_serial_sequence('ledger', 'id')) FROM generate_series(1, CAST(?1 AS bigint))",
-        )?;
-        let drawn = draw.query_map([i64::try_from(count).unwrap_or(i64::MAX)], |row| row.get(0))?;
-        for number in drawn {
-            numbers.push_back(number?);
-        }
-        Ok(())
-    }
-
-    pub fn append(&mut self, row: &NewRow<'_>) -> Result<i64, StoreError> {
-        let event = row.event;
-        let (stream, grams, verdict) = match &event.body {
-            Body::Deposit(deposit) => (Some(deposit.stream), Some(deposit.grams), deposit.verdict),
-            Body::Emptied(emptied) => (Some(emptied.stream), Some(emptied.grams), None),
-            _ => (None, None, None),
-        };
-        let values = (
-            row.boot.0,
-            to_i64(event.seq),
-            event.time,
-            row.received - event.time,
-            event.body.event_type().code(),
-            event.unsynced.then_some(1),
-            stream.map(Stream::code),
-            grams,
-            row.card.map(|card| card.0),
-            row.timing.map(Timing::code),
-            verdict.map(Verdict::code),
-            event.body.detail(),
-        );
-        if matches!(self, Self::Postgres { numbers, .. } if numbers.is_empty()) {
-            self.foresee(1)?;
-        }
-        match self {
-            Self::Sqlite(file, insert) => {
-                insert.execute(values)?;
-                Ok(file.last_insert_rowid())
-            }
-            Self::Postgres { numbers, first, rows, .. } => {
-                let id = numbers.pop_front().ok_or(StoreError::Corrupt("a row without a number"))?;
-                first.get_or_insert(id);
-                rows.push(Some(id), &values)?;
-                Ok(id)
-            }
-        }
-    }
-
-    /// Sends what was gathered, if `row` may be of it, so that it can be read and changed.
-    pub fn settle(&mut self, row: i64) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres { first, .. } if first.is_some_and(|first| row >= first) => self.flush(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends what was gathered.
-    pub fn flush(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres { connection, first, rows, .. } if !rows.is_empty() => {
-                *first = None;
-                Ok(connection.copy_in(&format!("ledger (id, {COLUMNS})"), rows)?)
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// The id of the last row, 0 where there is none.
 pub fn last_row(connection: &Connection) -> Result<i64, StoreError> {

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 
 use fenlei_wire::vocabulary::Verdict;
 
-use super::StoreError;
+use super::appender::{self, Appender, Verdicts};
 use super::boots::to_i64;
 use super::deposit_times::DepositTimes;
-use super::ledger;
 use super::rollups::{Counted, Rollups};
-use super::sql::{Connection, OptionalExtension};
+use super::sql::Connection;
+use super::{StoreError, ledger};
 use crate::domain::matching::{Candidate, REACH_MS, in_reach, nearest_first};
 use crate::domain::registry::{Community, Site};
-use crate::domain::roster::CardId;
 
 /// Who judges a deposit. Of each the first committed verdict stands; a volunteer's goes before a camera's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl Waiting {
     }
 
     /// The bin's deposits that a judgement at `time` may mean, nearest first.
-    pub fn in_reach(&self, connection: &Connection, bin: i64, time: i64) -> Result<Vec<Candidate>, StoreError> {
+    pub fn in_reach(&mut self, connection: &Connection, bin: i64, time: i64) -> Result<Vec<Candidate>, StoreError> {
         let within = self.deposits.of_bin(connection, bin, time - REACH_MS, time + REACH_MS)?;
         Ok(nearest_first(time, within.iter().map(|found| Candidate { row: found.row, time: found.time })))
     }
@@ -118,50 +117,28 @@ impl Waiting {
 
 /// Gives a deposit a verdict, and moves the rollups with it. `false`: it has one of such a judge already.
 pub fn apply(
-    connection: &Connection,
+    ledger: &mut Appender<'_>,
     rollups: &mut Rollups,
     site: &Site,
     community: &Community,
     judgement: Judgement,
     row: i64,
 ) -> Result<bool, StoreError> {
-    // Not an UPDATE with RETURNING: that goes by a table of its own for each row.
-    let mut select = connection.prepare_cached(
-        "SELECT time, stream, grams, card, volunteer, camera, verdict FROM ledger WHERE id = ?1 AND timing IS NOT NULL",
-    )?;
-    type Row = (i64, u8, u32, Option<i64>, [Option<u8>; 3]);
-    let deposit: Option<Row> = select
-        .query_row([row], |row| {
-            let verdicts = [row.get(4)?, row.get(5)?, row.get(6)?];
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, verdicts))
-        })
-        .optional()?;
-    let Some((time, stream, grams, card, [volunteer, camera, bin])) = deposit else { return Ok(false) };
+    let Some(deposit) = ledger.deposit(row)? else { return Ok(false) };
+    let Verdicts { volunteer, camera, bin } = deposit.verdicts;
     let code = Some(judgement.verdict.code());
-    let (given, sql, after) = match judgement.by {
-        Judge::Camera => {
-            (camera, "UPDATE ledger SET camera = ?2 WHERE id = ?1", ledger::standing(volunteer, code, bin)?)
-        }
-        Judge::Volunteer => {
-            (volunteer, "UPDATE ledger SET volunteer = ?2 WHERE id = ?1", ledger::standing(code, camera, bin)?)
-        }
+    let (given, after) = match judgement.by {
+        Judge::Camera => (camera, ledger::standing(volunteer, code, bin)?),
+        Judge::Volunteer => (volunteer, ledger::standing(code, camera, bin)?),
     };
     if given.is_some() {
         return Ok(false);
     }
-    connection.prepare_cached(sql)?.execute((row, code))?;
-    connection.prepare_cached("INSERT INTO judged VALUES (?1, ?2)")?.execute((judgement.id, row))?;
+    ledger.judge(row, judgement)?;
     let before = ledger::standing(volunteer, camera, bin)?;
     if before != after {
-        let stream = ledger::stream(stream)?;
-        let counted = Counted {
-            community: community.key,
-            site: site.key,
-            stream,
-            grams,
-            card: card.map(CardId),
-            verdict: before,
-        };
+        let appender::Deposit { time, stream, grams, card, .. } = deposit;
+        let counted = Counted { community: community.key, site: site.key, stream, grams, card, verdict: before };
         rollups.judged(&counted, &site.timetable.classify(time, stream), after);
     }
     Ok(true)

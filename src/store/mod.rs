@@ -9,6 +9,7 @@ pub mod alarm_causes;
 pub mod alarm_hooks;
 pub mod alarm_notices;
 pub mod alarms;
+mod appender;
 pub mod audit;
 pub mod boots;
 pub mod campaigns;
@@ -132,7 +133,7 @@ pub struct Options {
 
 impl Options {
     pub fn at(url: impl Into<StoreUrl>) -> Self {
-        Self { url: url.into(), cache_mib: 64, readers: 4, quarantine_cap: 1_000, shared: false }
+        Self { url: url.into(), cache_mib: 8, readers: 4, quarantine_cap: 1_000, shared: false }
     }
 }
 

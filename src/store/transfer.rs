@@ -108,7 +108,7 @@ fn copy(from: &Connection, to: &Connection, table: &Table) -> Result<(), StoreEr
     while let Some(row) = rows.next()? {
         let fields = (0..table.columns.len()).map(|column| row.get_ref(column).map(Value::from));
         let values = fields.collect::<Result<Vec<_>, _>>()?;
-        copied.push(None, &values.as_slice())?;
+        copied.push(&values.as_slice())?;
         if copied.bytes() > CHUNK_BYTES {
             to.copy_in(&what, &mut copied)?;
         }

@@ -25,7 +25,7 @@ fn the_defaults_are_complete() {
     assert_eq!(config.mqtt.url, None);
     assert_eq!(config.mqtt.client_id, "fenlei");
     assert_eq!(config.store.url.to_string(), "sqlite:fenlei.db");
-    assert_eq!((config.store.cache_mib, config.store.readers), (64, 4));
+    assert_eq!((config.store.cache_mib, config.store.readers), (8, 4));
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
     assert_eq!((config.webhooks, config.http.sealed.is_some()), (Reach::Anywhere, false));

@@ -35,16 +35,12 @@ impl CopyRows {
         self.bytes.len()
     }
 
-    /// Adds a row: its number, where it is given one beside its values, and these.
-    pub fn push(&mut self, id: Option<i64>, values: &impl Params) -> Result<()> {
+    /// Adds a row.
+    pub fn push(&mut self, values: &impl Params) -> Result<()> {
         self.rows += 1;
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);
         let mut fields = 0_i16;
-        if let Some(id) = id {
-            fields += 1;
-            self.field(&id.to_be_bytes());
-        }
         values.each(&mut |value| {
             fields += 1;
             match value {

@@ -5,6 +5,7 @@
 
 mod copy;
 mod dialect;
+mod insert;
 mod postgres;
 mod row;
 mod value;
@@ -140,6 +141,19 @@ impl Connection {
                 rows.into_iter().try_for_each(|row| statement.execute(row).map(drop))
             }
             Inner::Postgres(session) => session.execute_each(sql, rows),
+        }
+    }
+
+    /// Writes new rows, whose values are those of `columns`: to a server at once, to a file many with one statement.
+    pub fn insert_all(&self, table: &str, columns: &str, rows: &[impl Params]) -> Result<()> {
+        match &self.0 {
+            Inner::Sqlite(connection) => insert::insert_all(connection, table, columns, rows),
+            Inner::Postgres(_) if rows.is_empty() => Ok(()),
+            Inner::Postgres(session) => {
+                let mut copied = CopyRows::default();
+                rows.iter().try_for_each(|row| copied.push(row))?;
+                session.copy_in(&format!("{table} ({columns})"), &mut copied)
+            }
         }
     }
 
