@@ -2,7 +2,7 @@
 //! what the tests and the demo start.
 
 mod doors;
-mod files;
+pub(crate) mod files;
 
 use std::net::SocketAddr;
 use std::path::Path;

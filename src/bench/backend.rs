@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Backend {
     process: Child,
+    /// Where its broker takes devices.
+    pub mqtt: SocketAddr,
     /// Sees everything.
     pub client: Client,
     /// From the start of the process until `/readyz` answered 200.
@@ -33,7 +35,7 @@ impl Backend {
             let connection = store::open_beside(folder.join("bench.db"))?;
             tokens::add(&connection, None, &BTreeSet::from([Role::Admin]), clock.now().timestamp_millis())?
         };
-        let http = free_port()?;
+        let (http, mqtt) = (free_port()?, free_port()?);
         let client = Client::new(format!("http://{http}"), header::AUTHORIZATION, format!("Bearer {token}"));
         let begun = Instant::now();
         let mut process = Command::new(std::env::current_exe()?)
@@ -41,7 +43,7 @@ impl Backend {
             .current_dir(folder)
             .env("FENLEI__STORE__URL", "sqlite:bench.db")
             .env("FENLEI__HTTP__LISTEN", http.to_string())
-            .env("FENLEI__MQTT__LISTEN", "127.0.0.1:0")
+            .env("FENLEI__MQTT__LISTEN", mqtt.to_string())
             .stdout(Stdio::null())
             .stderr(File::create(folder.join("serve.log"))?)
             .spawn()
@@ -54,7 +56,11 @@ impl Backend {
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        Ok(Self { process, client, ready_after: begun.elapsed() })
+        Ok(Self { process, mqtt, client, ready_after: begun.elapsed() })
+    }
+
+    pub fn process(&self) -> u32 {
+        self.process.id()
     }
 
     /// Ends it and waits until it is gone.

@@ -1,7 +1,7 @@
 //! Draining a Mosquitto queue with QoS 1, against `mosquitto_sub` draining the same one.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::mosquitto::Mosquitto;
 use super::workload::{Workload, prepare};
 use crate::clock::SharedClock;
 use crate::domain::card::CardKey;
@@ -38,7 +39,7 @@ const FILTER: &str = "fenlei/v1/+/+/+/event";
 
 /// Queues `events` publishes for both, then lets each drain its queue; `we_first` decides whose turn it is.
 pub async fn run(folder: &Path, events: u64, we_first: bool, clock: SharedClock) -> anyhow::Result<Report> {
-    let mosquitto = Mosquitto::start(folder)?;
+    let mosquitto = Mosquitto::start(folder, "allow_anonymous true\n")?;
     let port = mosquitto.port;
     for session in ["fenlei", "reference"] {
         mosquitto_sub(port, session, &["-E"])?;
@@ -128,47 +129,4 @@ fn mosquitto_sub(port: u16, session: &str, arguments: &[&str]) -> anyhow::Result
         .context("mosquitto_sub: install the package mosquitto-clients")?;
     anyhow::ensure!(status.success(), "mosquitto_sub ended with {status}");
     Ok(())
-}
-
-struct Mosquitto {
-    process: Child,
-    port: u16,
-}
-
-impl Mosquitto {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let configuration = folder.join("mosquitto.conf");
-        std::fs::write(
-            &configuration,
-            format!(
-                "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n\
-                 max_inflight_messages 1000\nset_tcp_nodelay true\nlog_type error\n"
-            ),
-        )?;
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"].map(PathBuf::from);
-        let program = program.into_iter().find(|path| path.exists()).unwrap_or_else(|| "mosquitto".into());
-        let process = Command::new(program)
-            .arg("-c")
-            .arg(&configuration)
-            .stderr(Stdio::null())
-            .spawn()
-            .context("mosquitto: install the package mosquitto")?;
-        let broker = Self { process, port };
-        for _ in 0..100 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(broker);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        anyhow::bail!("mosquitto does not listen on 127.0.0.1:{port}")
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        // It holds nothing but the bench's own queue.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

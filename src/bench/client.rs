@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderName;
 use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client as Hyper;
@@ -33,11 +33,19 @@ impl Client {
     /// # Errors
     /// Where the backend is not there, or answers anything but 200.
     pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        let request = Request::get(format!("{}{path}", self.base)).header(&self.who.0, &self.who.1);
         let begun = Instant::now();
+        let body = self.open(path).await?.collect().await?.to_bytes();
+        Ok(Answer { body, took: begun.elapsed() })
+    }
+
+    /// An answer as it comes.
+    ///
+    /// # Errors
+    /// Where the backend is not there, or answers anything but 200.
+    pub async fn open(&self, path: &str) -> anyhow::Result<Incoming> {
+        let request = Request::get(format!("{}{path}", self.base)).header(&self.who.0, &self.who.1);
         let answer = self.hyper.request(request.body(Empty::new())?).await?;
         ensure!(answer.status() == StatusCode::OK, "{path} answers {}", answer.status());
-        let body = answer.into_body().collect().await?.to_bytes();
-        Ok(Answer { body, took: begun.elapsed() })
+        Ok(answer.into_body())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::growth::STRETCH;
 use super::pipeline::Stretch;
-use super::{broker, growth, ingestors, pages, what_if};
+use super::{broker, connections, growth, ingestors, pages, visible, what_if};
 
 /// The rate of the pipeline that is wanted, as a share of the raw log's.
 pub const PIPELINE_GOAL: f64 = 0.17;
@@ -117,6 +117,50 @@ pub fn of_batches(batches: &[(usize, Stretch)]) -> Vec<Row> {
     batches.iter().map(row).collect()
 }
 
+/// From publish to visible.
+pub fn of_visible(report: &visible::Report) -> Vec<Row> {
+    let (visible, acknowledged) = (report.visible, report.acknowledged);
+    let spread = |spread: visible::Spread| format!("{} and {}", millis(spread.median), millis(spread.p99));
+    let title = format!("embedded broker, QoS 1, {} devices, each event a publish of its own", report.devices);
+    let timed = format!(
+        "publish until it is read from `/stream`, {} at {}: half of them, 99 of 100",
+        grouped(report.events as u64),
+        a_second(report.half)
+    );
+    vec![
+        Row::new(title, a_second(report.top)),
+        Row::new(timed, spread(visible))
+            .beside(format!("until its PUBACK: {}", spread(acknowledged)), Some(share(visible.p99, acknowledged.p99)))
+            .wanted("99 of 100 within 50 ms", visible.p99 <= Duration::from_millis(50)),
+    ]
+}
+
+/// Devices that are connected at once.
+pub fn of_connections(report: &connections::Report) -> Vec<Row> {
+    let (ours, theirs, devices) = (report.fenlei, report.mosquitto, grouped(report.devices as u64));
+    let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
+    vec![
+        Row::new(format!("memory of each of {devices} devices connected at once"), kib(ours.bytes_a_device))
+            .beside(
+                format!("Mosquitto: {}", kib(theirs.bytes_a_device)),
+                Some(ours.bytes_a_device / theirs.bytes_a_device),
+            )
+            .wanted("at most 20 KiB", ours.bytes_a_device <= 20.0 * 1024.0),
+        Row::new(
+            format!(
+                "until they are, {} at a time; checking a secret takes {}",
+                connections::AT_ONCE,
+                millis(report.check)
+            ),
+            seconds(ours.connected_in),
+        )
+        .beside(
+            format!("Mosquitto: {}", seconds(theirs.connected_in)),
+            Some(share(ours.connected_in, theirs.connected_in)),
+        ),
+    ]
+}
+
 /// Mosquitto's queue drained.
 pub fn of_broker(reports: &[broker::Report]) -> Vec<Row> {
     let mut ratios: Vec<f64> = reports.iter().map(broker::Report::ratio).collect();
@@ -210,6 +254,10 @@ fn millis(time: Duration) -> String {
     if millis < 10.0 { format!("{millis:.2} ms") } else { format!("{millis:.0} ms") }
 }
 
+fn kib(bytes: f64) -> String {
+    format!("{:.1} KiB", bytes / 1024.0)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "bytes of memory stay far below 2^53")]
 fn mib(bytes: u64) -> String {
     format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
@@ -277,5 +325,33 @@ mod tests {
         };
         let rows = of_broker(&[round(2_000), round(800), round(1_250), round(900)]);
         insta::assert_snapshot!(table(&rows));
+    }
+
+    #[test]
+    fn what_is_visible_stands_beside_what_is_acknowledged() {
+        let spread =
+            |median, p99| visible::Spread { median: Duration::from_micros(median), p99: Duration::from_micros(p99) };
+        let report = visible::Report {
+            devices: 40,
+            top: 10_040.0,
+            half: 5_012.0,
+            events: 150_000,
+            visible: spread(4_500, 51_000),
+            acknowledged: spread(3_000, 17_000),
+        };
+        insta::assert_snapshot!(table(&of_visible(&report)));
+    }
+
+    #[test]
+    fn a_connection_of_ours_stands_beside_one_of_mosquitto() {
+        let cost =
+            |seconds, bytes_a_device| connections::Cost { connected_in: Duration::from_secs(seconds), bytes_a_device };
+        let report = connections::Report {
+            devices: 10_000,
+            fenlei: cost(12, 20_481.0),
+            mosquitto: cost(6, 5_120.0),
+            check: Duration::from_micros(90),
+        };
+        insta::assert_snapshot!(table(&of_connections(&report)));
     }
 }

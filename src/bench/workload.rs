@@ -13,7 +13,7 @@ use crate::domain::zone::DEFAULT_ZONE;
 use crate::store::registry::{DeviceFields, SiteFields};
 use crate::store::{self, Options, Store};
 
-const SITES: u64 = 10;
+pub(super) const SITES: u64 = 10;
 const BINS_A_SITE: u64 = 4;
 const HOUSEHOLDS: u64 = 5_000;
 
@@ -83,8 +83,9 @@ fn devices_of(site: u64) -> impl Iterator<Item = (DeviceKind, String)> {
     bins.chain([(DeviceKind::Camera, format!("camera-{site}"))])
 }
 
-fn card(household: u64) -> String {
-    format!("04{:012x}", household.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
+/// The card of a household, taken modulo the number of households.
+pub(super) fn card(household: u64) -> String {
+    format!("04{:012x}", (household % HOUSEHOLDS).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16)
 }
 
 /// One publish of the workload.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use super::{Usage, answer, remark};
 use crate::bench::pipeline::Pipeline;
 use crate::bench::report::{self, PIPELINE_GOAL, Row};
-use crate::bench::{broker, growth, ingestors, pages, plot, what_if};
+use crate::bench::{broker, connections, growth, ingestors, pages, plot, visible, what_if};
 use crate::clock::SharedClock;
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,12 @@ pub struct Args {
     /// Events drained from Mosquitto in each round of the part `mosquitto`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
     queued: u64,
+    /// Seconds during which the part `visible` publishes at half the rate that it found to be the top.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: u16,
+    /// Devices connected at once by the part `connections`; each is an open file of the bench and one of the backend.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
+    devices: u16,
     /// The parts to measure, separated by commas; all of them by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
@@ -42,6 +49,10 @@ enum Part {
     Growth,
     /// The pipeline with transactions of other sizes.
     Batches,
+    /// From a device's publish until a follower of the stream reads the event, on the embedded broker.
+    Visible,
+    /// Memory of devices connected at once to the embedded broker; needs Debian's mosquitto.
+    Connections,
     /// Mosquitto's queue drained; needs Debian's mosquitto and mosquitto-clients.
     Mosquitto,
     /// Several ingestors on one PostgreSQL database; needs `--postgres`.
@@ -52,7 +63,16 @@ enum Part {
     Pages,
 }
 
-const PARTS: [Part; 6] = [Part::Growth, Part::Batches, Part::Mosquitto, Part::Ingestors, Part::WhatIf, Part::Pages];
+const PARTS: [Part; 8] = [
+    Part::Growth,
+    Part::Batches,
+    Part::Visible,
+    Part::Connections,
+    Part::Mosquitto,
+    Part::Ingestors,
+    Part::WhatIf,
+    Part::Pages,
+];
 /// Rounds of the part `mosquitto`: each side goes first as often as the other.
 const ROUNDS: usize = 4;
 /// Transactions of so many events, and how many are stored that way: small ones wait for the disk each time.
@@ -114,6 +134,11 @@ async fn measure(
             }
             report::of_batches(&batches)
         }
+        Part::Visible => {
+            let span = Duration::from_secs(args.seconds.into());
+            report::of_visible(&visible::run(folder, span, clock).await?)
+        }
+        Part::Connections => report::of_connections(&connections::run(folder, args.devices.into(), clock).await?),
         Part::Mosquitto => {
             let mut reports = Vec::new();
             for round in 0..ROUNDS {

@@ -5,6 +5,7 @@
 mod alarms;
 mod api;
 mod architecture;
+mod bench;
 mod board;
 mod cli;
 mod cluster;
