@@ -266,17 +266,14 @@ impl BrokerEventHandler for Handler {
     ) -> Pin<Box<dyn Future<Output = PublishAction> + Send + 'a>> {
         Box::pin(async move {
             self.rates.send(&event.client_id, event.payload.len()).await;
-            match Topic::parse(&event.topic).map(|topic| topic.channel) {
-                // A retained state goes on to `on_retained_set`, the way wills come too.
-                Some(Channel::State) if event.retain => PublishAction::Continue,
-                _ => {
-                    self.store(&event.topic, &event.payload).await;
-                    PublishAction::Handled
-                }
-            }
+            // Not for the broker to keep, not even a retained state: nobody may subscribe to it here, and each subscription
+            // looks through all that is retained.
+            self.store(&event.topic, &event.payload).await;
+            PublishAction::Handled
         })
     }
 
+    /// The way wills come.
     fn on_retained_set<'a>(&'a self, event: RetainedSetEvent) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             if Topic::parse(&event.topic).is_some_and(|topic| topic.channel == Channel::State) {

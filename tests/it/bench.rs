@@ -14,7 +14,12 @@ fn said(output: &Output) -> String {
 
 /// The cells of each row, the head left out.
 fn rows(table: &str) -> Vec<Vec<&str>> {
-    table.lines().skip(2).map(|row| row.split('|').map(str::trim).collect()).collect()
+    table
+        .lines()
+        .skip(2)
+        .filter(|line| line.starts_with('|'))
+        .map(|row| row.split('|').map(str::trim).collect())
+        .collect()
 }
 
 /// The first number of a text, without its commas.
@@ -41,7 +46,8 @@ fn devices_are_connected_to_both_brokers() {
     let table = bench(&["--only", "connections", "--devices", "20"]);
     let [memory, time] = &rows(&table)[..] else { panic!("{table}") };
     assert_eq!(memory[1], "memory of each of 20 devices connected at once");
-    assert!(number(memory[2]) > 0.0 && memory[3].starts_with("Mosquitto: "), "{table}");
+    // So few find room in what either has anyway.
+    assert!(memory[2].ends_with(" KiB") && memory[3].starts_with("Mosquitto: "), "{table}");
     assert!(time[2].ends_with(" s") && time[3].ends_with(" s"), "{table}");
 }
 
