@@ -67,7 +67,7 @@ enum Command {
     Token(token::Args),
     /// People who sign in to the pages.
     Account(account::Args),
-    /// Bring in what other systems know, from CSV.
+    /// Bring in what other systems know, from CSV or Excel.
     Import(import::Args),
     /// Write a consistent copy of the store to a file, also while it is being written to.
     Backup(backup::Args),

@@ -152,7 +152,7 @@ pub(super) async fn authenticate(app: &App, credential: Credential) -> Result<Ac
     });
     let Some(caller) = caller.await? else {
         app.limits.reject(&credential);
-        return Err(Problem::unauthorized("it is unknown, revoked or over: get a new one"));
+        return Err(Problem::unauthorized("the token or the session is unknown, revoked or over: get a new one"));
     };
     app.limits.accept(&credential);
     Ok(Access::new(caller, app.store.registry()))

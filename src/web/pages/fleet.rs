@@ -93,7 +93,7 @@ fn row(visitor: &Visitor, device: &DeviceView) -> Markup {
 fn online(lang: Language, device: &DeviceView, zone: Tz) -> Markup {
     html! {
         @if device.online { span.tag.good { (lang.t("在线", "online")) } }
-        @else if device.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never seen")) } }
+        @else if device.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never online")) } }
         @else { span.tag.bad { (lang.t("不在线", "offline")) } }
         @if let Some(since) = &device.since { br; span.meta { (lang.t("自 ", "since ")) (lang.moment(since, zone)) } }
     }

@@ -79,7 +79,7 @@ async fn the_fleet_shows_what_devices_measured_and_what_was_refused() {
     assert_eq!(operator.submit(page, &delete, &[("device", "bin-1")]).await.status, StatusCode::SEE_OTHER);
     assert!(operator.see(page).await.contains("没有被拒收的数据"));
     operator.english();
-    assert!(operator.see("/fleet").await.contains("never seen"));
+    assert!(operator.see("/fleet").await.contains("never online"));
     let member = Browser::signed_in(&api, "member", Some("north"), &[Role::Organization]).await;
     assert_eq!(member.get(page).await.status, StatusCode::NOT_FOUND);
     let seen = member.see("/fleet").await;

@@ -88,7 +88,7 @@ fn card(lang: Language, one: &Projector) -> Markup {
         h3 { bdi { (projector(&one.device, &one.site)) } }
         p {
             @if one.online { span.tag.good { (lang.t("在线", "online")) } }
-            @else if one.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never seen")) } }
+            @else if one.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never online")) } }
             @else { span.tag.bad { (lang.t("不在线", "offline")) } }
             @if let Some(since) = one.since { " " span.meta { (lang.t("自 ", "since ")) (lang.instant(since, zone)) } }
         }

@@ -402,7 +402,7 @@ fn draw(lang: Language, part: &str, index: usize, row: &Row, mistakes: &Mistakes
                 @for one in Stream::ALL {
                     label.choice { input type="checkbox" name=(id("streams")) value=(one.as_str()) checked[row.streams.iter().any(|name| name == one.as_str())]; (super::super::words::stream(lang, *one)) }
                 }
-                label.choice { input type="checkbox" name=(id("makeup")) value="yes" checked[row.makeup]; (lang.t("误时投放时段", "for late deposits")) }
+                label.choice { input type="checkbox" name=(id("makeup")) value="yes" checked[row.makeup]; (lang.t("误时投放时段", "makeup hours: late, but allowed")) }
             }
         }
     }

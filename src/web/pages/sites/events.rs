@@ -45,9 +45,9 @@ fn words(lang: Language, event: &EventView) -> String {
     match event.r#type {
         EventType::Deposit => {
             let timing = match text("timing") {
-                "in_window" => lang.t("开放时段内", "in the hours"),
-                "makeup" => lang.t("误时投放", "late"),
-                _ => lang.t("非开放时段", "out of hours"),
+                "in_window" => lang.t("开放时段内", "in the open hours"),
+                "makeup" => lang.t("误时投放", "makeup hours"),
+                _ => lang.t("非开放时段", "off hours"),
             };
             format!("{} {} {} · {timing}", lang.t("投放", "deposit:"), of_stream(), kilograms())
         }

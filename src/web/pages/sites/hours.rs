@@ -117,9 +117,9 @@ fn picture(lang: Language, site: &Site, on: NaiveDate, week: &[[u64; 24]; 7], pr
     let words = HoursWords {
         deposits: lang.t("投放次数", "Deposits"),
         open: lang.t("现在的开放时段", "hours now"),
-        makeup: lang.t("现在的误时投放时段", "late deposits now"),
+        makeup: lang.t("现在的误时投放时段", "makeup hours now"),
         what_if_open: lang.t("设想的开放时段", "other hours"),
-        what_if_makeup: lang.t("设想的误时投放时段", "late deposits then"),
+        what_if_makeup: lang.t("设想的误时投放时段", "other makeup hours"),
     };
     let hours = Hours {
         id: "hours",
@@ -154,8 +154,11 @@ fn result(visitor: &Visitor, site: &Site, answer: &WhatIf, draft: &Draft) -> Mar
         let shares = &one.shares;
         [(one.in_window, shares.in_window), (one.makeup, shares.makeup), (one.off_hours, shares.off_hours)]
     };
-    let words =
-        [lang.t("开放时段内", "in the hours"), lang.t("误时投放", "late"), lang.t("非开放时段", "out of hours")];
+    let words = [
+        lang.t("开放时段", "In the open hours"),
+        lang.t("误时投放", "Makeup hours"),
+        lang.t("非开放时段", "Off hours"),
+    ];
     let both = counts(&answer.actual).into_iter().zip(counts(&answer.proposed));
     let cell = |(count, share): (u64, Option<f64>)| html! { td.num { strong { (lang.percent(share)) } br; span.meta { (count) } } };
     html! {

@@ -41,7 +41,7 @@ fn gate(lang: Language, site: &Site, held: Option<&Opening>, now: DateTime<Utc>)
     }
     let (class, words) = match site.timetable.gate(now) {
         Gate::Open => ("tag good", lang.t("开放中", "open")),
-        Gate::Makeup => ("tag care", lang.t("误时投放时段", "late deposits")),
+        Gate::Makeup => ("tag care", lang.t("误时投放时段", "makeup hours")),
         Gate::Closed => ("tag plain-tag", lang.t("未开放", "closed")),
     };
     html! {

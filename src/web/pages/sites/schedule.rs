@@ -159,6 +159,6 @@ fn window(lang: Language, window: &DayWindow) -> Markup {
     html! {
         (time(window.open.get())) "–" (time(window.close.get()))
         @if let Some(streams) = window.streams { " " @for (index, one) in streams.iter().enumerate() { @if index > 0 { (lang.t("、", ", ")) } (words::stream(lang, one)) } }
-        @if window.makeup { " " span.tag.care { (lang.t("误时投放", "late deposits")) } }
+        @if window.makeup { " " span.tag.care { (lang.t("误时投放", "makeup hours")) } }
     }
 }

@@ -133,7 +133,7 @@ fn row(lang: Language, site: &Site, device: &DeviceView) -> Markup {
             th scope="row" { bdi { (own.name.as_deref().unwrap_or(&own.id)) } br; span.meta { (words::device(lang, own.kind)) " · " (own.id) } }
             td {
                 @if device.online { span.tag.good { (lang.t("在线", "online")) } }
-                @else if device.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never seen")) } }
+                @else if device.since.is_none() { span.tag.plain-tag { (lang.t("从未上线", "never online")) } }
                 @else { span.tag.bad { (lang.t("不在线", "offline")) } }
             }
             td { @match &device.lid { Some(one) => (lid(lang, site, one)), None => "—" } }
