@@ -460,12 +460,17 @@ impl Writer {
         if Instant::now() < self.backoff.after {
             return Err(StoreError::OutOfReach);
         }
-        match self.place.open() {
-            Ok(connection) => {
-                self.connection = connection;
+        // The registry whatever its revision: that of another server may count the same and say something else.
+        let opened = self.place.open().and_then(|connection| {
+            let (version, registry) = (data_version(&connection)?, registry::load(&connection)?);
+            Ok((connection, version, registry))
+        });
+        match opened {
+            Ok((connection, data_version, registry)) => {
+                (self.connection, self.data_version) = (connection, data_version);
+                self.registry.store(Arc::new(registry));
                 self.backoff = Backoff::new();
-                self.data_version = data_version(&self.connection)?;
-                self.reload_registry()
+                Ok(())
             }
             Err(error) => {
                 self.backoff.failed();
