@@ -23,12 +23,15 @@ use crate::ingest::Ingest;
 use crate::mqtt::embedded::Broker;
 use crate::mqtt::receipts::Receipts;
 use crate::mqtt::relay::Relay;
+use crate::mqtt::wished::{Kept, Wish};
 use crate::mqtt::{Message, Publisher, Sink, external, share};
 use crate::store::{Store, states};
 use crate::{jobs, telemetry, trust, web};
 
 /// How long what is under way may take when the backend stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long it may take to tell the store's server that it stopped.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// A running backend.
 pub struct Running {
@@ -52,8 +55,6 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     let devices = if config.mqtt.url.is_some() { 0 } else { config.mqtt.connections.all };
     files::allow(u64::from(config.http.connections.all) + u64::from(devices));
     let store = Store::open(&config.store_options()).with_context(|| format!("`store.url`: {}", config.store.url))?;
-    // Where others share the store, the one whose turn it is sees to the states.
-    let (states, receiving) = watch::channel(!store.is_shared());
     let alone = !store.is_shared();
     let (key_file, now) = (config.privacy.card_key_file.clone(), clock.now().timestamp_millis());
     let (behind, card_key) = store
@@ -82,6 +83,10 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     });
     let http_doors = doors::http(&config.http).await?;
     let (mut mqtt, mut mqtts, mut relay) = (None, None, None);
+    // Where others share the store, the one whose turn it is sees to the states, and to what the broker keeps.
+    let (states, kept) = (Wish::default(), Kept::default());
+    // The embedded broker is always there.
+    let (connected, receiving) = watch::channel(config.mqtt.url.is_none());
     let (broker, publisher, ready): (_, _, Arc<dyn Fn() -> bool + Send + Sync>) = match &config.mqtt.url {
         None => {
             let reading = store.clone();
@@ -111,12 +116,13 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
                 share: config.mqtt.share.clone(),
             };
             share::prove(&options).await.context("`mqtt.share`")?;
-            let (connected, connection) = watch::channel(false);
             let (outbox, waiting) = external::outbox();
-            tasks.push(tokio::spawn(external::receive(options.clone(), sink, receiving, connected, stop.clone())));
+            let wished = (states.clone(), kept.clone());
+            tasks.push(tokio::spawn(external::receive(options.clone(), sink, wished, connected, stop.clone())));
             let (connections, connected) = watch::channel(None);
             tasks.push(tokio::spawn(external::publish(options, waiting, connections, clock.clone(), stop.clone())));
-            (None, Publisher::External(outbox, connected), Arc::new(move || *connection.borrow()))
+            let reached = receiving.clone();
+            (None, Publisher::External(outbox, connected), Arc::new(move || *reached.borrow()))
         }
     };
     tasks.push(until(&stop, receipts.run(publisher.clone())));
@@ -128,7 +134,9 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         retention: config.retention,
         webhooks: config.webhooks,
         influx: config.influx.clone(),
+        receiving,
         states,
+        kept,
         faults: faults.clone(),
     };
     tasks.push(tokio::spawn(jobs.run(stop.clone())));
@@ -208,6 +216,10 @@ impl Running {
         };
         if tokio::time::timeout(DRAIN, finish).await.is_err() {
             tracing::warn!("not everything stopped in time");
+        }
+        // Whoever shares the store goes on with the jobs now, and not when their leases have run out.
+        if tokio::time::timeout(LEAVE, self.store.leave()).await.is_err() {
+            tracing::warn!("jobs could not be left to others in time; they will take them");
         }
     }
 }

@@ -80,7 +80,7 @@ async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> an
     let (connections, reached) = watch::channel(None);
     tokio::spawn(external::publish(options.clone(), waiting, connections, clock.clone(), stop.clone()));
     let receipting = tokio::spawn(receipts.run(Publisher::External(outbox, reached)));
-    tokio::spawn(external::receive(options, sink, watch::channel(true).1, connected, stop.clone()));
+    tokio::spawn(external::receive(options, sink, Default::default(), connected, stop.clone()));
     // The workload's events are all good and new: each is a row of the ledger.
     let all = i64::try_from(events)?;
     tokio::time::timeout(Duration::from_secs(600), committed.wait_for(|rows| *rows >= all)).await??;

@@ -1,5 +1,8 @@
 //! Tells every device what to keep to, on its retained `config` channel, and again whenever that changes: with the
 //! registry, with the calendar, and with a broker that may have forgotten.
+//!
+//! A backend that lost its turn may have published, late, what held before. So whose turn it is hears what the broker
+//! keeps, and puts right what is not as the store says: whoever comes last, that is what remains.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::domain::device_config::{EveningMessage, config_of};
 use crate::domain::registry::{Device, Registry};
+use crate::mqtt::wished::Kept;
 use crate::mqtt::{Message, Publisher};
 use crate::store::device_configs::{self, Told};
 use crate::store::{Store, StoreError};
@@ -25,12 +29,16 @@ const CALENDAR_SECONDS: i64 = 15 * 60;
 pub(super) async fn run(
     store: Store,
     publisher: Publisher,
+    kept: Kept,
     evening: EveningMessage,
     clock: SharedClock,
     stop: CancellationToken,
 ) {
     let mut connection = publisher.connection();
     let mut told = None;
+    if store.is_shared() {
+        kept.wish.begin();
+    }
     loop {
         let (registry, now, connections) = (store.registry(), clock.now(), connection.number());
         let seen = (registry.revision, now.timestamp().div_euclid(CALENDAR_SECONDS), connections);
@@ -41,12 +49,36 @@ pub(super) async fn run(
                 Err(error) => tracing::warn!(%error, "devices could not be told their config; they will be"),
             }
         }
+        if connections.is_some()
+            && let Err(error) = put_right(&store, &publisher, kept.take()).await
+        {
+            tracing::warn!(%error, "what the broker keeps could not be compared; everything will be told again");
+            told = None;
+        }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
             () = connection.changed() => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         }
     }
+    kept.wish.end();
+}
+
+/// Publishes again what came from the broker and is another one than the device was told last.
+async fn put_right(store: &Store, publisher: &Publisher, heard: HashMap<String, Vec<u8>>) -> Result<(), StoreError> {
+    if heard.is_empty() {
+        return Ok(());
+    }
+    for told in store.read(device_configs::all).await? {
+        if heard.get(&told.topic).is_some_and(|payload| payload != told.document.as_bytes()) {
+            publisher.publish(retained(told.topic, told.document.into_bytes())).await;
+        }
+    }
+    Ok(())
+}
+
+fn retained(topic: String, payload: Vec<u8>) -> Message {
+    Message { topic, payload, retain: true, lifetime: None }
 }
 
 async fn tell(
@@ -85,7 +117,7 @@ async fn tell(
     let again = if everything { unchanged } else { Vec::new() };
     let told = changed.into_iter().chain(again).map(|told| (told.topic, told.document.into_bytes()));
     for (topic, payload) in gone.into_iter().map(|topic| (topic, Vec::new())).chain(told) {
-        publisher.publish(Message { topic, payload, retain: true, lifetime: None }).await;
+        publisher.publish(retained(topic, payload)).await;
     }
     Ok(())
 }

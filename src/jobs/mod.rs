@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use turn::in_turn;
+use turn::{in_turn, offer};
 
 use crate::clock::SharedClock;
 use crate::domain::device_config::EveningMessage;
 use crate::faults::{Faults, Part};
 use crate::influx;
 use crate::mqtt::Publisher;
+use crate::mqtt::wished::{Kept, Wish};
 use crate::store::leases::Job;
 use crate::store::retention::{self, Retention};
 use crate::store::{Store, StoreError, alarm_notices, commands, idempotency, quarantine, states};
@@ -49,8 +50,12 @@ pub struct Jobs {
     pub webhooks: Reach,
     /// Where the ledger is exported to, if anywhere.
     pub influx: Option<influx::Options>,
-    /// Whether this backend is to receive the states of devices.
-    pub states: watch::Sender<bool>,
+    /// Whether what devices say comes in.
+    pub receiving: watch::Receiver<bool>,
+    /// By which this backend is to receive the states of devices,
+    pub states: Wish,
+    /// and what the broker keeps for them.
+    pub kept: Kept,
     /// Where they note what does not work.
     pub faults: Faults,
 }
@@ -58,11 +63,13 @@ pub struct Jobs {
 impl Jobs {
     /// Runs all jobs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { store, publisher, clock, evening, retention, webhooks, influx, states, faults } = self;
+        let Self { store, publisher, clock, evening, retention, webhooks, influx, receiving, states, kept, faults } =
+            self;
         tokio::join!(
+            offer(&store, publisher.connection(), receiving, influx.is_some(), &stop),
             in_turn(&store, Job::States, &stop, |store, stop| receive_states(store, &clock, &states, stop)),
             in_turn(&store, Job::Configure, &stop, |store, stop| {
-                configure::run(store, publisher.clone(), evening.clone(), clock.clone(), stop)
+                configure::run(store, publisher.clone(), kept.clone(), evening.clone(), clock.clone(), stop)
             }),
             in_turn(&store, Job::Dispatch, &stop, |store, stop| {
                 let sending = dispatch::run(store.clone(), publisher.clone(), clock.clone(), stop.clone());
@@ -70,9 +77,9 @@ impl Jobs {
             }),
             in_turn(&store, Job::Alarms, &stop, |store, stop| {
                 let hearing = alarms::SAID.run(store.clone(), stop.clone());
-                let looking = alarms::look(store.clone(), publisher.clone(), clock.clone(), stop.clone());
-                both(hearing, both(looking, notices::run(store, clock.clone(), webhooks, stop)))
+                both(hearing, alarms::look(store, publisher.clone(), clock.clone(), stop))
             }),
+            in_turn(&store, Job::Notices, &stop, |store, stop| notices::run(store, clock.clone(), webhooks, stop)),
             in_turn(&store, Job::Linkage, &stop, |store, stop| {
                 let publishing = linkage::run(store.clone(), clock.clone(), stop.clone());
                 both(publishing, linkage_hooks::run(store, clock.clone(), webhooks, stop))
@@ -92,22 +99,28 @@ async fn both(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
 }
 
 /// Has the states of devices received, and notes for how long.
-async fn receive_states(store: Store, clock: &SharedClock, states: &watch::Sender<bool>, stop: CancellationToken) {
+async fn receive_states(store: Store, clock: &SharedClock, states: &Wish, stop: CancellationToken) {
     if store.is_shared() {
-        let (now, trusted) = (clock.now().timestamp_millis(), 2 * ALIVE_EVERY.as_millis());
-        let resumed = store
-            .write(move |session| states::resume(session.connection, now, i64::try_from(trusted).unwrap_or(i64::MAX)));
-        if let Err(error) = resumed.await {
-            tracing::warn!(%error, "who was online before is not known to have been cut off");
+        let resume = || {
+            let (now, trusted) = (clock.now().timestamp_millis(), 2 * ALIVE_EVERY.as_millis());
+            let trusted = i64::try_from(trusted).unwrap_or(i64::MAX);
+            store.write(move |session| states::resume(session.connection, now, trusted))
+        };
+        // Before it is known until when the states can be trusted none is added.
+        while let Err(error) = resume().await {
+            tracing::warn!(%error, "who is online is not known to be so; states are received once it is");
+            if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                return;
+            }
         }
     }
-    states.send_replace(true);
+    states.begin();
     every(ALIVE_EVERY, &stop, "alive", || {
         let now = clock.now().timestamp_millis();
         store.write(move |session| states::alive(session.connection, now))
     })
     .await;
-    states.send_replace(false);
+    states.end();
 }
 
 async fn forget(store: Store, clock: &SharedClock, faults: &Faults, retention: Retention, stop: CancellationToken) {

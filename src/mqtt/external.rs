@@ -7,7 +7,8 @@
 //! Several backends share the events by a shared subscription, each with a session that ends with its connection: the
 //! broker then divides what comes among those that are there, and keeps nothing for one that is not. What that one had
 //! not stored has no receipt, so its device sends it again. States are kept by the broker, which tells them to whoever
-//! subscribes; one backend at a time does.
+//! subscribes; one backend at a time does. So does the one that tells devices their config: a message of the one before
+//! may arrive at the broker after its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{EVENTS, MAX_PACKET, Message, STATES, Sink, Stored, share};
+use super::wished::{Kept, Wish};
+use super::{CONFIGS, EVENTS, MAX_PACKET, Message, STATES, Sink, Stored, share};
 use crate::clock::SharedClock;
 
 /// How to reach the broker.
@@ -62,18 +64,19 @@ pub fn outbox() -> (mpsc::Sender<Message>, mpsc::Receiver<Message>) {
     mpsc::channel(OUTBOX)
 }
 
-/// Receives for ever, and the states while `states` says so; `connected` tells whether the subscriptions stand.
+/// Receives for ever, and where there are others, states and configs as it is wished; `connected` tells whether the
+/// subscriptions stand.
 pub async fn receive(
     options: Options,
     sink: Arc<dyn Sink>,
-    states: watch::Receiver<bool>,
+    (states, kept): (Wish, Kept),
     connected: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
         let ended = tokio::select! {
-            ended = receive_once(&options, &sink, states.clone(), &connected, &mut backoff) => ended,
+            ended = receive_once(&options, &sink, (&states, &kept), &connected, &mut backoff) => ended,
             () = stop.cancelled() => return,
         };
         metrics::counter!("fenlei_mqtt_disconnects_total").increment(1);
@@ -98,7 +101,7 @@ pub async fn receive(
 async fn receive_once(
     options: &Options,
     sink: &Arc<dyn Sink>,
-    states: watch::Receiver<bool>,
+    (states, kept): (&Wish, &Kept),
     connected: &watch::Sender<bool>,
     backoff: &mut Backoff,
 ) -> Ended {
@@ -115,12 +118,18 @@ async fn receive_once(
     let (handed_over, to_acknowledge) = mpsc::channel::<(Publish, Stored)>(REQUESTS);
     let (arrived, to_store) = mpsc::unbounded_channel::<Publish>();
     // The connection is polled by itself: reading JSON and waiting for the disk happen beside it.
-    let storing = tokio::spawn(store(Arc::clone(sink), to_store, handed_over));
+    let storing = tokio::spawn(store(Arc::clone(sink), kept.clone(), to_store, handed_over));
     let mut acknowledging = tokio::spawn(acknowledge(client.clone(), to_acknowledge));
+    let wished = async {
+        let follow = |filter, wish: &Wish| follow(&client, filter, wish.follow(), connected.subscribe());
+        tokio::select! {
+            () = follow(STATES, states) => {}
+            () = follow(CONFIGS, &kept.wish) => {}
+        }
+    };
     let ended = tokio::select! {
         reason = poll(&client, &mut connection, &filters, &arrived, connected, backoff) => Ended::Line(reason),
-        () = follow_states(&client, states, connected.subscribe()), if !alone =>
-            Ended::Line("the connection takes no more requests".to_owned()),
+        () = wished, if !alone => Ended::Line("the connection takes no more requests".to_owned()),
         _ = &mut acknowledging => Ended::Unstored,
     };
     storing.abort();
@@ -128,19 +137,26 @@ async fn receive_once(
     ended
 }
 
-/// Subscribes to the states while this backend is to receive them.
-async fn follow_states(client: &AsyncClient, mut states: watch::Receiver<bool>, mut connected: watch::Receiver<bool>) {
+/// Subscribes while it is wished, and again when it is wished anew. Comes back when the connection takes nothing more.
+async fn follow(
+    client: &AsyncClient,
+    filter: &str,
+    mut wish: watch::Receiver<Option<u64>>,
+    mut connected: watch::Receiver<bool>,
+) {
     if connected.wait_for(|connected| *connected).await.is_err() {
         return;
     }
-    for subscribe in [true, false].into_iter().cycle() {
-        if states.wait_for(|wanted| *wanted == subscribe).await.is_err() {
-            // It stays as it is.
-            std::future::pending::<()>().await;
-        }
-        let asked =
-            if subscribe { client.subscribe(STATES, QoS::AtLeastOnce).await } else { client.unsubscribe(STATES).await };
-        if asked.is_err() {
+    let mut before = None;
+    loop {
+        let wished = *wish.borrow_and_update();
+        let asked = match wished {
+            _ if wished == before => Ok(()),
+            Some(_) => client.subscribe(filter, QoS::AtLeastOnce).await,
+            None => client.unsubscribe(filter).await,
+        };
+        before = wished;
+        if asked.is_err() || wish.changed().await.is_err() {
             return;
         }
     }
@@ -187,12 +203,18 @@ async fn poll(
 
 async fn store(
     sink: Arc<dyn Sink>,
+    kept: Kept,
     mut arrived: mpsc::UnboundedReceiver<Publish>,
     handed_over: mpsc::Sender<(Publish, Stored)>,
 ) {
     while let Some(publish) = arrived.recv().await {
         let topic = String::from_utf8_lossy(&publish.topic);
-        let stored = sink.deliver(&topic, &publish.payload).await;
+        let stored: Stored = if topic.ends_with("/config") {
+            kept.hear(&topic, &publish.payload);
+            Box::pin(std::future::ready(true))
+        } else {
+            sink.deliver(&topic, &publish.payload).await
+        };
         if handed_over.send((publish, stored)).await.is_err() {
             return;
         }

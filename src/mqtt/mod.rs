@@ -9,6 +9,7 @@ pub mod rates;
 pub mod receipts;
 pub mod relay;
 pub mod share;
+pub mod wished;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +22,8 @@ pub const MAX_PACKET: u32 = 1_114_112;
 /// The filters of what devices say.
 pub const EVENTS: &str = "fenlei/v1/+/+/+/event";
 pub const STATES: &str = "fenlei/v1/+/+/+/state";
+/// And of what it keeps for them.
+const CONFIGS: &str = "fenlei/v1/+/+/+/config";
 
 /// `true`: stored. `false`: not stored, the sender must keep it.
 pub type Stored = Pin<Box<dyn Future<Output = bool> + Send>>;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::leases::{self, Held, Job};
+use super::leases::{self, Job, Takings, Turn};
 use super::sql::Connection;
 use super::url::StoreUrl;
 use super::{StoreError, connection, ledger};
@@ -30,18 +30,20 @@ const RETRY: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     nudges: SyncSender<()>,
-    pub(super) held: Held,
+    /// The jobs that can be done here; `None`: this backend leaves.
+    offered: watch::Sender<Option<BTreeSet<Job>>>,
+    held: watch::Receiver<Takings>,
 }
 
 impl Cluster {
     /// Starts the thread, which tells `committed` how far the ledger can be followed.
     pub(super) fn start(url: StoreUrl, committed: watch::Sender<i64>) -> Result<Self, StoreError> {
-        let holder: Arc<str> = format!("{:032x}", fastrand::u128(..)).into();
-        let (turns, jobs) = watch::channel(BTreeSet::new());
+        let (turns, takings) = watch::channel(Takings::new());
+        let (offered, offers) = watch::channel(Some(BTreeSet::new()));
         // One nudge waits at most: it stands for all that came before it is taken.
         let (nudges, nudged) = sync_channel(1);
-        let mut watcher =
-            Watcher { url, holder: Arc::clone(&holder), committed, turns, connection: None, candidate: None };
+        let holder = leases::name();
+        let mut watcher = Watcher { url, holder, committed, turns, offers, connection: None, candidate: None };
         // Who follows the ledger from now on must know where that is.
         watcher.look(false)?;
         while watcher.candidate.is_some() {
@@ -49,7 +51,28 @@ impl Cluster {
             watcher.look(false)?;
         }
         std::thread::Builder::new().name("store-cluster".into()).spawn(move || watcher.run(&nudged))?;
-        Ok(Self { nudges, held: Held { holder, jobs } })
+        Ok(Self { nudges, offered, held: takings })
+    }
+
+    /// Says which jobs can be done here at the moment. One that is held and no longer offered ends, and falls to another
+    /// backend when its lease runs out, so that it has the time to note what it had under way.
+    pub(super) fn offer(&self, jobs: BTreeSet<Job>) {
+        self.offered.send_replace(Some(jobs));
+        self.nudge();
+    }
+
+    /// Gives everything back at once; comes back when that is done, or could not be.
+    pub(super) async fn leave(&self) {
+        self.offered.send_replace(None);
+        self.nudge();
+        let mut takings = self.held.clone();
+        // Until the thread is gone.
+        while takings.changed().await.is_ok() {}
+    }
+
+    /// The turn of this backend to do a job, as it stands.
+    pub(super) fn turn(&self, job: Job) -> Turn {
+        Turn::new(job, Some(self.held.clone()))
     }
 
     /// This backend has committed something.
@@ -63,7 +86,8 @@ struct Watcher {
     url: StoreUrl,
     holder: Arc<str>,
     committed: watch::Sender<i64>,
-    turns: watch::Sender<BTreeSet<Job>>,
+    turns: watch::Sender<Takings>,
+    offers: watch::Receiver<Option<BTreeSet<Job>>>,
     connection: Option<Connection>,
     /// A row, and the transactions that may still commit one below it.
     candidate: Option<(i64, BTreeSet<String>)>,
@@ -74,14 +98,17 @@ impl Watcher {
         let mut renewed: Option<Instant> = None;
         let mut wait = Duration::ZERO;
         loop {
-            if matches!(nudged.recv_timeout(wait), Err(RecvTimeoutError::Disconnected)) {
+            let left = matches!(nudged.recv_timeout(wait), Err(RecvTimeoutError::Disconnected));
+            if left || self.offers.borrow().is_none() {
                 let released = self.connection.as_ref().map(|connection| leases::release(connection, &self.holder));
                 if let Some(Err(error)) = released {
                     tracing::debug!(%error, "jobs could not be left to others; they will take them");
                 }
                 return;
             }
-            let due = renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW);
+            // Where nobody offers any more the nudges end too.
+            let other = self.offers.has_changed().unwrap_or(false);
+            let due = other || renewed.is_none_or(|renewed| renewed.elapsed() >= RENEW);
             let looked = self.look(due);
             wait = match looked {
                 Ok(()) => {
@@ -92,7 +119,7 @@ impl Watcher {
                 }
                 Err(error) => {
                     // Whether the leases still hold is not known: the jobs stop, and go on once they are renewed.
-                    self.hold(BTreeSet::new());
+                    self.hold(Takings::new());
                     (self.connection, self.candidate, renewed) = (None, None, None);
                     tracing::warn!(%error, "the store's server cannot be asked whose turn the jobs are; it is asked again");
                     RETRY
@@ -107,8 +134,9 @@ impl Watcher {
             None => connection::open_reader(self.url.clone())?,
         };
         if renew {
-            let held = leases::renew(&connection, &self.holder)?;
-            self.hold(held);
+            let offered = self.offers.borrow_and_update().clone().unwrap_or_default();
+            let held = self.turns.borrow().clone();
+            self.hold(leases::renew(&connection, &self.holder, &offered, &held)?);
         }
         self.settle(&connection)?;
         self.connection = Some(connection);
@@ -134,14 +162,14 @@ impl Watcher {
         Ok(())
     }
 
-    fn hold(&self, held: BTreeSet<Job>) {
+    fn hold(&self, held: Takings) {
         for job in Job::ALL {
-            metrics::gauge!("fenlei_job_held", "job" => job.as_str()).set(f64::from(u8::from(held.contains(&job))));
+            metrics::gauge!("fenlei_job_held", "job" => job.as_str()).set(f64::from(u8::from(held.contains_key(&job))));
         }
         self.turns.send_if_modified(|known| {
             let changed = *known != held;
             if changed {
-                let names: Vec<_> = held.iter().map(|job| job.as_str()).collect();
+                let names: Vec<_> = held.keys().map(|job| job.as_str()).collect();
                 tracing::info!(jobs = names.join(" "), "the jobs of this backend");
                 *known = held;
             }

@@ -69,6 +69,7 @@ pub mod visits;
 pub mod vitals;
 pub mod writer;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -181,9 +182,23 @@ impl Store {
         self.cluster.is_some()
     }
 
+    /// Says which jobs this backend can do at the moment: where others share the store, none but those fall to it.
+    pub fn offer(&self, jobs: BTreeSet<Job>) {
+        if let Some(cluster) = &self.cluster {
+            cluster.offer(jobs);
+        }
+    }
+
+    /// Leaves all jobs to the others, to be called when none is under way; nothing is followed any more either.
+    pub async fn leave(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.leave().await;
+        }
+    }
+
     /// The turn of this backend to do a job.
     pub fn turn(&self, job: Job) -> Turn {
-        Turn::new(job, self.cluster.as_ref().map(|cluster| cluster.held.clone()))
+        self.cluster.as_ref().map_or_else(|| Turn::new(job, None), |cluster| cluster.turn(job))
     }
 
     /// The store for somebody who may write only while it is his turn, and is told [`StoreError::NotOurTurn`] else.
@@ -232,6 +247,11 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.readers.run(work).await
+    }
+
+    /// Has the registry be what the store says it is at this moment, where others may just have changed it.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        if self.is_shared() { self.writer.refresh().await } else { Ok(()) }
     }
 
     /// The registry as it stands.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::StoreError;
 use super::connection::BUSY;
-use super::sql::Connection;
+use super::sql::{Connection, OptionalExtension};
 
 /// How long emptying the log waits for readers. They are done in moments, but a backup of a large store is not.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -23,23 +23,34 @@ const TABLES: [(&str, &str); 4] =
 
 /// Something was erased in this transaction.
 pub fn wanted(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute("INSERT INTO meta VALUES ('scrub', 'wanted') ON CONFLICT DO NOTHING", [])?;
+    // Another mark each time: what is erased while somebody else scrubs is not scrubbed by that.
+    let mark = "INSERT INTO meta VALUES ('scrub', lower(hex(randomblob(16))))
+                ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.execute(mark, [])?;
+    Ok(())
+}
+
+/// What says that something is to be scrubbed.
+fn mark(connection: &Connection) -> Result<Option<String>, StoreError> {
+    Ok(connection.query_row("SELECT value FROM meta WHERE name = 'scrub'", [], |row| row.get(0)).optional()?)
+}
+
+/// Whatever this mark stood for is scrubbed.
+fn done(connection: &Connection, mark: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM meta WHERE name = 'scrub' AND value = ?1", [mark])?;
     Ok(())
 }
 
 /// Scrubs the store if something was erased since it was last done; to be called outside of a transaction. Where somebody
 /// reads what is older it stays wanted, and is to be called again.
 pub fn scrub(connection: &Connection) -> Result<(), StoreError> {
-    let wanted = "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'scrub')";
-    if !connection.query_row(wanted, [], |row| row.get(0))? {
-        return Ok(());
-    }
+    let Some(mark) = mark(connection)? else { return Ok(()) };
     let scrubbed = match connection.sqlite() {
         Some(file) => scrub_file(connection, file)?,
         None => scrub_server(connection)?,
     };
     if scrubbed {
-        connection.execute("DELETE FROM meta WHERE name = 'scrub'", [])?;
+        done(connection, &mark)?;
     }
     Ok(())
 }
@@ -95,7 +106,20 @@ mod tests {
     use super::*;
 
     fn is_wanted(connection: &Connection) -> bool {
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'scrub')", [], |row| row.get(0)).unwrap()
+        mark(connection).unwrap().is_some()
+    }
+
+    #[test]
+    fn what_somebody_else_erases_meanwhile_stays_to_be_scrubbed() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = open_writer(folder.path().join("fenlei.db"), 16).unwrap();
+        wanted(&writer).unwrap();
+        let begun = mark(&writer).unwrap().unwrap();
+        wanted(&writer).unwrap();
+        done(&writer, &begun).unwrap();
+        assert!(is_wanted(&writer));
+        scrub(&writer).unwrap();
+        assert!(!is_wanted(&writer));
     }
 
     /// As where a page was split: what lies in the unused part of a page, whatever left it there.

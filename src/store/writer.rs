@@ -19,9 +19,9 @@ use super::lanes::lane;
 use super::place::{Backoff, Place};
 use super::rollups::Rollups;
 use super::sql::Connection;
-use super::{StoreError, ledger, registry, scrub};
+use super::{StoreError, leases, ledger, registry, scrub};
 use crate::domain::event::Event;
-use crate::domain::inbound::{Inbound, Sender};
+use crate::domain::inbound::{Inbound, Sender, What};
 use crate::domain::registry::Registry;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.
@@ -111,6 +111,17 @@ impl WriterHandle {
         let work: Work = Box::new(move |writer| {
             // As in `write`: whoever asked may be gone.
             let _ = answer.send(scrub::scrub(&writer.connection));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        pending.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Reads the registry, if it is another one than is known here.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // As in `write`: whoever asked may be gone.
+            let _ = answer.send(writer.mend().and_then(|()| writer.reload_registry()));
         });
         self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
         pending.await.map_err(|_| StoreError::Closed)?
@@ -319,6 +330,7 @@ impl Writer {
                 self.mend()?;
                 self.connection.begin()?;
             }
+            let inbounds = self.without_states_of_others(inbounds)?;
             let registry = self.registry.load_full();
             let (connection, memory) = (&self.connection, &mut self.memory);
             let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
@@ -336,6 +348,17 @@ impl Writer {
             }
             Err(error) => self.failed(error, asked.into_iter().map(|asked| ((), asked)).collect(), answer),
         }
+    }
+
+    /// A state that is to be stored when another backend receives them is left to that one, which has it from the broker
+    /// too, and may have stored a later one.
+    fn without_states_of_others(&self, mut inbounds: Vec<Inbound>) -> Result<Vec<Inbound>, StoreError> {
+        let Announce::Cluster(cluster) = &self.announce else { return Ok(inbounds) };
+        let mut states = inbounds.iter_mut().filter(|inbound| matches!(inbound.what, What::State { .. })).peekable();
+        if states.peek().is_some() && !cluster.turn(leases::Job::States).holds(&self.connection)? {
+            states.for_each(|inbound| inbound.what = What::Nothing);
+        }
+        Ok(inbounds)
     }
 
     /// Tells whoever asks what the store does. The log hears of it once: its disk may be the one that is full.
@@ -460,12 +483,17 @@ impl Writer {
         if Instant::now() < self.backoff.after {
             return Err(StoreError::OutOfReach);
         }
-        match self.place.open() {
-            Ok(connection) => {
-                self.connection = connection;
+        // The registry whatever its revision: that of another server may count the same and say something else.
+        let opened = self.place.open().and_then(|connection| {
+            let (version, registry) = (data_version(&connection)?, registry::load(&connection)?);
+            Ok((connection, version, registry))
+        });
+        match opened {
+            Ok((connection, data_version, registry)) => {
+                (self.connection, self.data_version) = (connection, data_version);
+                self.registry.store(Arc::new(registry));
                 self.backoff = Backoff::new();
-                self.data_version = data_version(&self.connection)?;
-                self.reload_registry()
+                Ok(())
             }
             Err(error) => {
                 self.backoff.failed();

@@ -7,6 +7,7 @@ mod killed;
 mod lanes;
 mod share;
 mod stream;
+mod turns;
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use crate::support::backend::Backend;
 /// A command whose answer got lost is sent again after 30 s; the rest is for a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// The jobs, as `/metrics` names them.
-const JOBS: [&str; 7] = ["states", "configure", "dispatch", "alarms", "linkage", "export", "forget"];
+/// The jobs, as `/metrics` names them, that a backend has where nothing is exported.
+const JOBS: [&str; 7] = ["states", "configure", "dispatch", "alarms", "notices", "linkage", "forget"];
 
 /// Backends that share a folder's store and a broker.
 fn start(count: usize, folder: &Folder, broker: &Broker) -> Vec<Backend> {

@@ -7,7 +7,7 @@ mod clock;
 mod disk;
 mod mounted;
 mod network;
-mod proxy;
+pub(crate) mod proxy;
 mod sessions;
 mod streams;
 mod told;

@@ -9,7 +9,7 @@ use crate::cli::Folder;
 use crate::support::backend::free_port;
 
 const DEADLINE: Duration = Duration::from_secs(20);
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Mosquitto with the shipped configuration; only places and ports are other ones.
 pub(crate) struct Broker {

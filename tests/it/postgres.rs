@@ -110,6 +110,22 @@ async fn a_database_is_served_by_one_backend() {
     until(async || Store::open(&Options::at(place.url())).is_ok()).await;
 }
 
+/// One that took the place of another may count the same changes of the registry, and have other ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_has_is_read_again_when_it_is_found_again() {
+    let server = Server::start();
+    let folder = Folder::at(Place::on(server.url()));
+    let store = Store::open(&Options::at(folder.url())).unwrap();
+    let beside = folder.store();
+    let revision = store.registry().revision;
+    beside.execute("UPDATE site SET name = 'elsewhere' WHERE id = 'north'", []).unwrap();
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE pid <> pg_backend_pid() AND datname = current_database()";
+    assert!(beside.query_row(end, [], |row| row.get::<_, i64>(0)).unwrap() > 0);
+    until(async || store.registry().sites["north"].name == "elsewhere").await;
+    assert_eq!(store.registry().revision, revision);
+}
+
 /// A statement that fails ends its transaction, whoever passes over the error.
 #[test]
 fn nothing_is_committed_after_a_statement_that_failed() {

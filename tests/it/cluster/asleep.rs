@@ -66,7 +66,7 @@ fn asleep_within(store: &fenlei::store::sql::Connection) -> bool {
     store.query_row(asked, [], |row| row.get::<_, i64>(0)).unwrap() > 0
 }
 
-fn signal(name: &str, process: u32) {
+pub(super) fn signal(name: &str, process: u32) {
     let status = Command::new("kill").args([name, &process.to_string()]).status().unwrap();
     assert!(status.success(), "kill {name}");
 }

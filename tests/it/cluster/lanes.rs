@@ -8,7 +8,6 @@ use fastrand::Rng;
 use fenlei::domain::card::CardKey;
 use fenlei::domain::inbound::Inbound;
 use fenlei::domain::registry::{Organization, OrganizationKind};
-use fenlei::store::leases::Job;
 use fenlei::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use fenlei::store::writer::Session;
 use fenlei::store::{Options, Store, StoreError, events};
@@ -23,14 +22,14 @@ use crate::support::place::Place;
 use crate::support::rollups;
 
 const WRITERS: usize = 4;
-const SITES: usize = 6;
+pub(super) const SITES: usize = 6;
 /// Of each device.
 const EVENTS: u64 = 150;
 /// Shared by all sites: their numbers are given by whoever meets them first.
 const CARDS: usize = 400;
 const ZONE: chrono_tz::Tz = chrono_tz::Asia::Shanghai;
 
-fn shared(place: &Place) -> Store {
+pub(super) fn shared(place: &Place) -> Store {
     Store::open(&Options { shared: true, ..Options::at(place.url()) }).unwrap()
 }
 
@@ -121,7 +120,7 @@ fn publishes(seed: u64) -> Vec<(String, String)> {
     publishes
 }
 
-fn populate(session: &mut Session<'_>) -> Result<(), RegistryError> {
+pub(super) fn populate(session: &mut Session<'_>) -> Result<(), RegistryError> {
     let connection = session.connection;
     let committee =
         Organization { id: "committee".into(), name: "居委会".into(), kind: OrganizationKind::Committee };
@@ -137,29 +136,6 @@ fn populate(session: &mut Session<'_>) -> Result<(), RegistryError> {
         }
     }
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_one_backends_and_moves_on_when_that_is_gone() {
-    let server = Server::start();
-    let place = Place::on(server.url());
-    let first = shared(&place);
-    let mut turn = first.turn(Job::Alarms);
-    turn.gained().await;
-    let second = shared(&place);
-    let mut next = second.turn(Job::Alarms);
-    let touch = |now| move |session: &mut Session<'_>| fenlei::store::states::alive(session.connection, now);
-    // Whoever believes that it is his turn, and is wrong, writes nothing.
-    let refused = second.during(&next).write(touch(1)).await.unwrap_err();
-    assert!(matches!(refused, StoreError::NotOurTurn), "{refused}");
-    first.during(&turn).write(touch(2)).await.unwrap();
-    let stale = turn.clone();
-    drop(turn);
-    drop(first);
-    tokio::time::timeout(super::PATIENCE, next.gained()).await.expect("it moves on");
-    second.during(&next).write(touch(3)).await.unwrap();
-    let refused = second.during(&stale).write(touch(4)).await.unwrap_err();
-    assert!(matches!(refused, StoreError::NotOurTurn), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use fenlei::clock::SharedClock;
 use fenlei::domain::device_config::EveningMessage;
 use fenlei::influx;
 use fenlei::jobs::Jobs;
+use fenlei::mqtt::wished::{Kept, Wish};
 use fenlei::mqtt::{Message, Publisher};
 use fenlei::store::retention::Retention;
 use fenlei::webhook::Reach;
@@ -40,8 +41,10 @@ impl Line {
         let evening = EveningMessage { text: "垃圾分类".into(), start: Minute::new(1110).unwrap(), seconds: 7200 };
         let publisher = Publisher::External(queue, connected);
         let (store, retention, webhooks) = (api.store.clone(), Retention::default(), Reach::Anywhere);
-        let ((states, _), faults) = (watch::channel(true), api.faults.clone());
-        let jobs = Jobs { store, publisher, clock, evening, retention, webhooks, influx, states, faults };
+        let (states, kept, faults) = (Wish::default(), Kept::default(), api.faults.clone());
+        let (_, receiving) = watch::channel(true);
+        let jobs =
+            Jobs { store, publisher, clock, evening, retention, webhooks, influx, receiving, states, kept, faults };
         let stop = CancellationToken::new();
         Self { published, connection, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }
