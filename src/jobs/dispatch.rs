@@ -30,7 +30,7 @@ pub(super) const ANSWERS: Follower = Follower {
 
 fn take_answers(session: &mut Session<'_>, found: &[crate::store::events::Listed]) -> Result<(), StoreError> {
     for listed in found {
-        let Some(device) = session.registry.devices.get(&listed.device) else { continue };
+        let Some((device, site, _)) = session.registry.place(&listed.device) else { continue };
         let (connection, at) = (session.connection, listed.event.time);
         match &listed.event.body {
             Body::Display(display) => shown(connection, device.key, display, at)?,
@@ -43,7 +43,7 @@ fn take_answers(session: &mut Session<'_>, found: &[crate::store::events::Listed
                     lids::report(connection, device.key, lid, at)?;
                 }
             }
-            Body::Door(door) => lids::door(connection, device.key, door, at)?,
+            Body::Door(door) => lids::door(connection, site, device, door, at)?,
             _ => {}
         }
     }

@@ -129,8 +129,13 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use fenlei_wire::event::Body;
+
     use super::*;
-    use crate::store::open_beside;
+    use crate::domain::alarms::Kind;
+    use crate::domain::event::Door;
+    use crate::simulate::history::history;
+    use crate::store::{alarms, lids, open_beside};
 
     fn enrolled(path: &Path, today: &str) -> Vec<Credential> {
         let connection = open_beside(path).unwrap();
@@ -167,6 +172,34 @@ mod tests {
         let households = roster::list(&open_beside(&path).unwrap(), community, "", 1_000, |_| true).unwrap();
         assert_eq!(households.len(), 400);
         assert!(households.iter().all(|household| household.cards == 1));
+    }
+
+    #[test]
+    fn no_lid_of_the_history_is_otherwise_than_its_hours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fenlei.db");
+        enrolled(&path, "2026-11-23");
+        let store = open_beside(&path).unwrap();
+        let registry = registry::load(&store).unwrap();
+        // Within a window and after it, between the visits of staff and after them, in the night.
+        for time in ["08:30", "09:20", "09:50", "12:00", "15:10", "18:20", "20:30", "21:30", "23:59"] {
+            let now: DateTime<Utc> = format!("2026-11-23T{time}:30+08:00").parse().unwrap();
+            let transaction = store.transaction().unwrap();
+            for (device, story) in &history(&Neighbourhood::sample(today(ZONE, now)), 1, now, 3, 1) {
+                let (device, site, _) = registry.place(device).unwrap();
+                for occurrence in story {
+                    if let Body::Door { open, by } = occurrence.what.body() {
+                        lids::door(&transaction, site, device, &Door { open, by }, occurrence.time.0).unwrap();
+                    }
+                }
+            }
+            lids::apply(&transaction, &lids::plan(&transaction, &registry, None, now).unwrap(), now.timestamp_millis())
+                .unwrap();
+            let alarms = alarms::open_of(&transaction, Kind::Lid).unwrap();
+            assert!(alarms.is_empty(), "{time}: {alarms:?}");
+            let told: i64 = transaction.query_row("SELECT count(*) FROM lid", [], |row| row.get(0)).unwrap();
+            assert_eq!(told, 11, "every simulated bin has told");
+        }
     }
 
     #[test]
