@@ -76,11 +76,12 @@ pub(super) fn mqtt(layers: &mut Layers) -> Option<Mqtt> {
     let failures_per_device = layers.read("mqtt.failures_per_device", |value| integer(value, 1, 1_000_000));
     let failures_per_address = layers.read("mqtt.failures_per_address", |value| integer(value, 1, 1_000_000));
     pair(layers, ["mqtt.tls_listen", "mqtt.certificate", "mqtt.key"]);
-    if url.is_none() {
+    // One that is given and wrong is a mistake of its own, and none of the others.
+    if !layers.is_given("mqtt.url") {
         layers
             .contradiction("mqtt.share", "needs a `mqtt.url`: what comes to the embedded broker comes to one backend");
     }
-    if !url.as_ref().is_some_and(|url| url.tls) {
+    if !url.as_ref().map_or(layers.is_given("mqtt.url"), |url| url.tls) {
         layers.contradiction("mqtt.ca", "needs a `mqtt.url` of the scheme mqtts");
     }
     if matches!(certificates, Some(ClientCertificates::Optional | ClientCertificates::Required)) {

@@ -10,6 +10,8 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 
 const PREFIX: &str = "FENLEI__";
+/// How a variable of ours begins where somebody wrote one underscore for two.
+const NEARLY: &str = "FENLEI_";
 /// A variable of this ending names a file that holds the value.
 const FILE: &str = "_FILE";
 
@@ -101,6 +103,8 @@ pub(super) struct Layers {
     /// Where the value of a key stands that holds.
     given: BTreeMap<&'static str, Origin>,
     mistakes: Vec<Mistake>,
+    /// Variables that are ours or somebody else's: that the keys tell.
+    near: Vec<String>,
 }
 
 impl Layers {
@@ -136,7 +140,10 @@ impl Layers {
     pub(super) fn add_environment(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
         for (name, value) in variables {
             let name = name.to_string_lossy().into_owned();
-            let Some(key) = name.strip_prefix(PREFIX) else { continue };
+            let Some(key) = name.strip_prefix(PREFIX) else {
+                self.near.extend(name.starts_with(NEARLY).then_some(name));
+                continue;
+            };
             let key = key.to_ascii_lowercase().replace("__", ".");
             let value = value.into_string().map_or(Value::Other, Value::Untyped);
             self.settings.entry(key).or_default().push(Setting { origin: Origin::Variable(name), value });
@@ -204,6 +211,17 @@ impl Layers {
         }
     }
 
+    /// The variable that is meant by one with too few underscores. Others begin like ours too, such as those that Kubernetes
+    /// sets for a service, but none of them is called as a key is.
+    fn meant(&self, name: &str) -> Option<String> {
+        let single = |name: &str| name.replace("__", "_").to_ascii_uppercase();
+        self.known.iter().find_map(|key| {
+            let variable = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
+            let file = format!("{variable}{FILE}");
+            [variable, file].into_iter().find(|variable| single(variable) == single(name))
+        })
+    }
+
     /// Whatever no one has read is unknown. Answers all mistakes, in the order of files, lines and variables.
     pub(super) fn finish(mut self) -> Mistakes {
         let sections: BTreeSet<_> = self.known.iter().filter_map(|key| key.split('.').next()).collect();
@@ -222,6 +240,12 @@ impl Layers {
             };
             let mistakes = settings.into_iter().map(|setting| Mistake { origin: setting.origin, what: what.clone() });
             self.mistakes.extend(mistakes);
+        }
+        for name in std::mem::take(&mut self.near) {
+            if let Some(meant) = self.meant(&name) {
+                let what = format!("is not read: write {meant}, with two underscores before the section and the key");
+                self.mistakes.push(Mistake { origin: Origin::Variable(name), what });
+            }
         }
         self.mistakes.sort();
         Mistakes(self.mistakes)

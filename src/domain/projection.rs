@@ -20,11 +20,33 @@ const MAX_OFFSET: i32 = 6 * 60;
 
 /// Where a message is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "Named")]
 pub enum Target {
     Community(String),
     Site(String),
     Device(String),
+}
+
+/// A [`Target`] as it is read: several at once are a mistake in words of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    community: Option<String>,
+    site: Option<String>,
+    device: Option<String>,
+}
+
+impl TryFrom<Named> for Target {
+    type Error = &'static str;
+
+    fn try_from(named: Named) -> Result<Self, Self::Error> {
+        match (named.community, named.site, named.device) {
+            (Some(community), None, None) => Ok(Self::Community(community)),
+            (None, Some(site), None) => Ok(Self::Site(site)),
+            (None, None, Some(device)) => Ok(Self::Device(device)),
+            _ => Err("expected an object with exactly one of `community`, `site`, `device`"),
+        }
+    }
 }
 
 impl Target {

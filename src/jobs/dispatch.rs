@@ -9,6 +9,7 @@ use fenlei_wire::topic::Topic;
 use fenlei_wire::vocabulary::{Channel, DisplayStatus, EventType, ExecutedStatus};
 use tokio_util::sync::CancellationToken;
 
+use super::Told;
 use super::follow::Follower;
 use crate::clock::SharedClock;
 use crate::domain::event::{Body, Display};
@@ -30,7 +31,7 @@ pub(super) const ANSWERS: Follower = Follower {
 
 fn take_answers(session: &mut Session<'_>, found: &[crate::store::events::Listed]) -> Result<(), StoreError> {
     for listed in found {
-        let Some(device) = session.registry.devices.get(&listed.device) else { continue };
+        let Some((device, site, _)) = session.registry.place(&listed.device) else { continue };
         let (connection, at) = (session.connection, listed.event.time);
         match &listed.event.body {
             Body::Display(display) => shown(connection, device.key, display, at)?,
@@ -43,7 +44,7 @@ fn take_answers(session: &mut Session<'_>, found: &[crate::store::events::Listed
                     lids::report(connection, device.key, lid, at)?;
                 }
             }
-            Body::Door(door) => lids::door(connection, device.key, door, at)?,
+            Body::Door(door) => lids::door(connection, site, device, door, at)?,
             _ => {}
         }
     }
@@ -68,24 +69,16 @@ fn shown(connection: &Connection, device: i64, display: &Display, at: i64) -> Re
 /// Runs until `stop`. While no broker is reached nothing is sent, and what expires meanwhile never is.
 pub(super) async fn run(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
     let mut connection = publisher.connection();
-    let (mut planned, mut failing) = (None, false);
+    let (mut planned, mut planning, mut sending) = (None, Told::default(), Told::default());
     loop {
-        if let Err(error) = plan_lids(&store, clock.now(), &mut planned).await {
-            tracing::warn!(%error, "lids could not be planned for; they will be, and keep their hours by themselves");
-        }
+        // Until it works lids keep their hours by themselves.
+        let outcome = plan_lids(&store, clock.now(), &mut planned).await;
+        planning.of("lids", outcome.as_ref().map(|()| ()));
         let reached = connection.number().is_some();
-        match look(&store, clock.now(), reached).await {
-            Ok(outgoing) => {
-                failing = false;
-                for message in outgoing {
-                    publisher.publish(message).await;
-                }
-            }
-            // Once: it is tried twice a second, and the log may be on the disk that is full.
-            Err(error) if !std::mem::replace(&mut failing, true) => {
-                tracing::warn!(%error, "commands could not be sent; they will be");
-            }
-            Err(_) => {}
+        let outgoing = look(&store, clock.now(), reached).await;
+        sending.of("commands", outgoing.as_ref().map(|_| ()));
+        for message in outgoing.into_iter().flatten() {
+            publisher.publish(message).await;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -149,6 +149,24 @@ async fn forget(store: Store, clock: &SharedClock, faults: &Faults, retention: R
     .await;
 }
 
+/// Whether something that is tried again and again fails. It is said in the log once, when it begins, and when it works
+/// again: the log may be on the disk that is full.
+#[derive(Debug, Default)]
+struct Told {
+    failing: bool,
+}
+
+impl Told {
+    /// Says of `job` what is new.
+    fn of(&mut self, job: &str, outcome: Result<(), &StoreError>) {
+        match (outcome, std::mem::replace(&mut self.failing, outcome.is_err())) {
+            (Err(error), false) => tracing::warn!(job, %error, "a job failed; it is tried again until it works"),
+            (Ok(()), true) => tracing::info!(job, "a job that failed works again"),
+            _ => {}
+        }
+    }
+}
+
 async fn every<F: Future<Output = Result<(), StoreError>>>(
     period: Duration,
     stop: &CancellationToken,
@@ -157,13 +175,12 @@ async fn every<F: Future<Output = Result<(), StoreError>>>(
 ) {
     let mut timer = tokio::time::interval(period);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = Told::default();
     loop {
         tokio::select! {
             _ = timer.tick() => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = job().await {
-            tracing::warn!(job = name, %error, "a job failed; it runs again at its next time");
-        }
+        told.of(name, job().await.as_ref().map(|()| ()));
     }
 }

@@ -315,6 +315,9 @@ impl Authority {
             Err(authority::Refused::Credentials) => {
                 attempts.failed(from, name, Instant::now());
                 refused("login");
+                // Whoever goes on has to wait, so that this is no flood. What is no device's id may be a secret.
+                let device = (self.engine.registry)().devices.get(name).map(|device| device.id.clone());
+                tracing::warn!(device = device.as_deref().unwrap_or("unknown"), %from, "a login was refused");
                 return Err(ReasonCode::BadUsernameOrPassword);
             }
             Err(authority::Refused::ClientId) => {

@@ -12,6 +12,7 @@ use super::neighbourhood::{Neighbourhood, ZONE};
 use super::surveys::surveys;
 use crate::credentials::{self, NoRandom};
 use crate::domain::card::CardKey;
+use crate::domain::registry::Registry;
 use crate::domain::rows::Rows;
 use crate::domain::zone::today;
 use crate::draft::Draft;
@@ -33,6 +34,10 @@ pub enum EnrolError {
     Import(#[from] ImportError),
     #[error(transparent)]
     Secret(#[from] NoRandom),
+    #[error(
+        "{what} `{id}` is registered already and is not the sample neighbourhood's: simulate in a store of its own"
+    )]
+    Taken { what: &'static str, id: String },
 }
 
 /// Registers everything on a connection that is in a transaction, whose `rollups` are written with it. Schedules, projects
@@ -45,6 +50,9 @@ pub fn enrol(
     now: DateTime<Utc>,
 ) -> Result<Vec<Credential>, EnrolError> {
     let present = registry::load(connection)?;
+    if let Some((what, id)) = taken(&present, neighbourhood) {
+        return Err(EnrolError::Taken { what, id: id.to_owned() });
+    }
     for organization in &neighbourhood.organizations {
         registry::put_organization(connection, organization)?;
     }
@@ -104,6 +112,30 @@ pub fn enrol(
         .collect()
 }
 
+/// What has an id of the neighbourhood's and is something else.
+fn taken<'a>(present: &Registry, sample: &'a Neighbourhood) -> Option<(&'static str, &'a str)> {
+    let organizations =
+        sample.organizations.iter().filter(|own| present.organizations.get(&own.id).is_some_and(|other| other != *own));
+    let communities = sample.communities.iter().filter(|own| {
+        let other = present.communities.get(own.id);
+        other.is_some_and(|other| (&*other.name, &*other.committee) != (own.name, own.committee))
+    });
+    let sites = sample.sites.iter().filter(|own| {
+        let other = present.sites.get(own.id);
+        other.is_some_and(|other| (&*other.name, &*other.community) != (own.name, own.community))
+    });
+    let devices = sample.devices.iter().filter(|own| {
+        let other = present.devices.get(own.id);
+        other.is_some_and(|other| (&*other.site, other.kind) != (own.site, own.kind))
+    });
+    organizations
+        .map(|one| ("the organization", one.id.as_str()))
+        .chain(communities.map(|one| ("the community", one.id)))
+        .chain(sites.map(|one| ("the site", one.id)))
+        .chain(devices.map(|one| ("the device", one.id)))
+        .next()
+}
+
 /// Writes credentials as CSV (`device,secret,site,kind`) that only its owner can read.
 pub fn write_credentials(path: &Path, credentials: &[Credential]) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -129,8 +161,13 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use fenlei_wire::event::Body;
+
     use super::*;
-    use crate::store::open_beside;
+    use crate::domain::alarms::Kind;
+    use crate::domain::event::Door;
+    use crate::simulate::history::history;
+    use crate::store::{alarms, lids, open_beside};
 
     fn enrolled(path: &Path, today: &str) -> Vec<Credential> {
         let connection = open_beside(path).unwrap();
@@ -167,6 +204,49 @@ mod tests {
         let households = roster::list(&open_beside(&path).unwrap(), community, "", 1_000, |_| true).unwrap();
         assert_eq!(households.len(), 400);
         assert!(households.iter().all(|household| household.cards == 1));
+    }
+
+    #[test]
+    fn what_is_registered_under_the_same_id_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fenlei.db");
+        enrolled(&path, "2026-11-23");
+        let store = open_beside(&path).unwrap();
+        let sample = Neighbourhood::sample("2026-11-23".parse().unwrap());
+        let xinhua = sample.communities.iter().find(|community| community.id == "xinhua").unwrap();
+        registry::put_community(&store, "xinhua", "真的小区", xinhua.committee, ZONE).unwrap();
+        let now = "2026-11-23T12:00:00+08:00".parse().unwrap();
+        let refused = enrol(&store, &mut Rollups::default(), &sample, &CardKey::new([7; 32]), now).unwrap_err();
+        assert!(refused.to_string().contains("the community `xinhua` is registered already"), "{refused}");
+        assert_eq!(registry::load(&store).unwrap().communities["xinhua"].name, "真的小区");
+    }
+
+    #[test]
+    fn no_lid_of_the_history_is_otherwise_than_its_hours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fenlei.db");
+        enrolled(&path, "2026-11-23");
+        let store = open_beside(&path).unwrap();
+        let registry = registry::load(&store).unwrap();
+        // Within a window and after it, between the visits of staff and after them, in the night.
+        for time in ["08:30", "09:20", "09:50", "12:00", "15:10", "18:20", "20:30", "21:30", "23:59"] {
+            let now: DateTime<Utc> = format!("2026-11-23T{time}:30+08:00").parse().unwrap();
+            let transaction = store.transaction().unwrap();
+            for (device, story) in &history(&Neighbourhood::sample(today(ZONE, now)), 1, now, 3, 1) {
+                let (device, site, _) = registry.place(device).unwrap();
+                for occurrence in story {
+                    if let Body::Door { open, by } = occurrence.what.body() {
+                        lids::door(&transaction, site, device, &Door { open, by }, occurrence.time.0).unwrap();
+                    }
+                }
+            }
+            lids::apply(&transaction, &lids::plan(&transaction, &registry, None, now).unwrap(), now.timestamp_millis())
+                .unwrap();
+            let alarms = alarms::open_of(&transaction, Kind::Lid).unwrap();
+            assert!(alarms.is_empty(), "{time}: {alarms:?}");
+            let told: i64 = transaction.query_row("SELECT count(*) FROM lid", [], |row| row.get(0)).unwrap();
+            assert_eq!(told, 11, "every simulated bin has told");
+        }
     }
 
     #[test]

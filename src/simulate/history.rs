@@ -137,16 +137,15 @@ impl Writer<'_> {
     fn bin(&mut self, site: &Room, bin: &Equipment, mut story: Vec<Drafted>) -> Vec<Drafted> {
         let Some(stream) = bin.stream else { return Vec::new() };
         let mut plain = self.heartbeats();
+        plain.extend(self.edges(site));
         for date in self.dates.clone() {
-            for window in site.timetable.windows(date) {
-                for (minute, open) in [(window.open, true), (window.close, false)] {
-                    let time = UnixMillis(at(date, minute.get().into()));
-                    plain.push(Occurrence { time, what: What::Plain(Body::Door { open, by: DoorBy::Schedule }) });
-                }
-            }
             // Staff come after each default window.
             for minute in [9 * 60 + 40, 18 * 60 + 50] {
                 let time = at(date, minute + self.rng.i64(0..25));
+                // Whoever has not closed it yet is still to come: nothing goes on where a history ends.
+                if time + 90_000 >= self.now {
+                    continue;
+                }
                 plain.push(staff_door(time, true));
                 // The weight is filled in when the day is played through.
                 plain.push(occurrence(time + 20_000, Body::Emptied { stream, grams: 0 }));
@@ -158,6 +157,25 @@ impl Writer<'_> {
         story.retain(|drafted| drafted.occurrence.time.0 < self.now);
         story.sort_by_key(|drafted| drafted.occurrence.time);
         play(story, stream)
+    }
+
+    /// Where the lid opens and closes by its hours. Windows may lie within one another, or follow without a gap.
+    fn edges(&self, site: &Room) -> Vec<Occurrence> {
+        let windows =
+            self.dates.iter().flat_map(|date| site.timetable.windows(*date).iter().map(|window| (*date, window)));
+        let mut spans: Vec<(i64, i64)> = windows
+            .map(|(date, Window { open, close, .. })| (at(date, open.get().into()), at(date, close.get().into())))
+            .collect();
+        spans.sort_unstable();
+        spans.dedup_by(|next, span| {
+            let joins = next.0 <= span.1;
+            if joins {
+                span.1 = span.1.max(next.1);
+            }
+            joins
+        });
+        let door = |time, open| occurrence(time, Body::Door { open, by: DoorBy::Schedule });
+        spans.into_iter().flat_map(|(open, close)| [door(open, true), door(close, false)]).collect()
     }
 
     /// A fault here and there, and one that is still there.

@@ -29,6 +29,14 @@ struct Erased<'a> {
     enrolment: Enrolment,
 }
 
+/// Whether `community` has a household of this id.
+pub fn is_there(connection: &Connection, community: &Community, household: &str) -> Result<bool, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM household WHERE community = ?1 AND id = ?2 AND erased IS NULL)",
+    )?;
+    Ok(select.query_row((community.key, household), |row| row.get(0))?)
+}
+
 /// Erases a household of `community`. `false`: there is none of this id.
 pub fn erase(
     session: &mut Session<'_>,

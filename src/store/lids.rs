@@ -107,12 +107,25 @@ fn bins(registry: &Registry) -> impl Iterator<Item = (&Device, &Site)> {
 }
 
 /// Takes in what a door event says of the lid. A resident who opens it shows that it is not locked; one who closes it shows
-/// nothing.
-pub fn door(connection: &Connection, device: i64, door: &Door, at: i64) -> Result<(), StoreError> {
-    match (door.by, door.open) {
-        (DoorBy::Resident, false) => Ok(()),
-        (_, open) => report(connection, device, Lid::from_locked(!open), at),
-    }
+/// nothing. Nor do staff who close it while it is to be unlocked: they have emptied it, and residents go on opening it.
+pub fn door(connection: &Connection, site: &Site, bin: &Device, door: &Door, at: i64) -> Result<(), StoreError> {
+    let says_nothing = match (door.by, door.open) {
+        (DoorBy::Resident, false) => true,
+        (DoorBy::Staff, false) => is_to_be_unlocked(connection, site, bin, at)?,
+        _ => false,
+    };
+    if says_nothing { Ok(()) } else { report(connection, bin.key, Lid::from_locked(!door.open), at) }
+}
+
+/// Whether a bin was to be unlocked at `at`, by the hours in force then and the openings.
+fn is_to_be_unlocked(connection: &Connection, site: &Site, bin: &Device, at: i64) -> Result<bool, StoreError> {
+    let Some(Ok(config)) = DateTime::from_timestamp_millis(at).map(|at| hours_of(site, bin, at)) else {
+        return Ok(false);
+    };
+    let openings = openings::since(connection, at)?;
+    let of_site: Vec<_> = openings.iter().filter(|opening| opening.site == site.key).collect();
+    let hours = Hours { config: &config, held: &held(&of_site) };
+    Ok(!hours.expected(at).is_locked())
 }
 
 /// Takes in how a lid is at `at`, unless something later is known.

@@ -78,14 +78,23 @@ pub fn note_verdict(
     let device = if own { Some(&volunteers) } else { registry.devices.get(&of.device) };
     let device = device.filter(|device| device.site == site.id).ok_or(NoteError::NoDeposit)?;
     let mut intake = session.intake()?;
-    let name = BootName { device: &device.id, incarnation: device.incarnation, boot: of.boot };
-    let row = intake.boots.find(intake.connection, name, of.seq)?.ok_or(NoteError::NoDeposit)?;
-    if !is_deposit(intake.connection, row)? {
-        return Err(NoteError::NoDeposit);
-    }
+    let row = deposit(&mut intake, device, &of)?.ok_or(NoteError::NoDeposit)?;
     judge(&mut intake, site, &volunteers, (of, row), verdict, now)?;
     intake.finish()?;
     Ok(row)
+}
+
+/// The row of a deposit; of several hardwares that stood under this id the latest that has it is meant.
+fn deposit(intake: &mut Intake<'_>, device: &Device, of: &DepositRef) -> Result<Option<i64>, StoreError> {
+    for incarnation in (FIRST_INCARNATION..=device.incarnation).rev() {
+        let name = BootName { device: &device.id, incarnation, boot: of.boot };
+        if let Some(row) = intake.boots.find(intake.connection, name, of.seq)?
+            && is_deposit(intake.connection, row)?
+        {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 fn judge(

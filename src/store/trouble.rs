@@ -14,6 +14,11 @@ impl StoreError {
             _ => OTHER,
         }
     }
+
+    /// Whether the disk had no room for what was to be written.
+    pub fn is_full(&self) -> bool {
+        self.plainly() == FULL
+    }
 }
 
 /// What is wrong in plain words where there are some, and as the library says it.

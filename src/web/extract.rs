@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate};
 use fenlei_wire::limits::is_id;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::App;
@@ -41,7 +41,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer).map_err(|error| {
             let (path, error) = (error.path().to_string(), error.into_inner());
-            if error.is_data() { Problem::bad_request(explain(&path, &error.to_string())) } else { no_json(&error) }
+            // Where another kind of value was expected the parser may call it a mistake of the JSON, which it is not.
+            let is_json = error.is_data() || serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
+            if is_json { Problem::bad_request(explain(&path, &error.to_string())) } else { no_json(&error) }
         })?;
         deserializer.end().map_err(|error| no_json(&error))?;
         Ok(Self(value.0))

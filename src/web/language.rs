@@ -89,9 +89,9 @@ impl Language {
         }
     }
 
-    /// The first day of a week, for an axis.
+    /// A day without its year, for an axis: `11/2`, `2 Nov`.
     pub(super) fn short(self, date: NaiveDate) -> String {
-        format!("{}/{}", date.month(), date.day())
+        date.format(self.t("%-m/%-d", "%-d %b")).to_string()
     }
 
     /// Of Monday (0) to Sunday (6).
@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(en.span(span("2026-11-02", "2026-11-08")), "2 Nov–8 Nov 2026");
         assert_eq!(zh.span(span("2025-12-29", "2026-01-04")), "2025年12月29日–2026年1月4日");
         assert_eq!(zh.span(span("2026-11-02", "2026-11-02")), "2026年11月2日");
+        assert_eq!((zh.short(day("2026-11-02")), en.short(day("2026-11-02"))), ("11/2".into(), "2 Nov".into()));
         assert_eq!(zh.instant(1_763_856_900_000, chrono_tz::Asia::Shanghai), "2025年11月23日 8:15");
         assert_eq!((zh.percent(Some(0.7034)), en.percent(None)), ("70.3%".into(), "—".into()));
         assert_eq!((zh.kilograms(12_340), en.kilograms(0)), ("12.3 千克".into(), "0.0 kg".into()));

@@ -17,7 +17,7 @@ const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// How long an answer may take to begin, its request's body included. `/stream` begins at once and then goes on.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) async fn unknown_path() -> Problem {
+pub(super) fn unknown_path() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is no such path: see /api/v1/openapi.json for those there are")
 }
 

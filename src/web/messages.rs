@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use fenlei_wire::vocabulary::DeviceKind;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,6 +16,7 @@ use super::problem::{Problem, ReadProblems, WriteProblems};
 use super::{App, words};
 use crate::domain::projection::{MAX_SECONDS, Message, Start, Target, check_place, check_text, fill};
 use crate::domain::registry::{Registry, Site};
+use crate::domain::zone::today;
 use crate::store::commands::{self, Life};
 use crate::store::messages::{self, Asked, Stored, Times};
 use crate::store::sql::Connection;
@@ -68,7 +69,7 @@ pub(super) struct DailyBody {
 }
 
 impl NewMessage {
-    fn read(self, now: DateTime<Utc>) -> Result<Asked, Problem> {
+    fn read(self, registry: &Registry, now: DateTime<Utc>) -> Result<Asked, Problem> {
         let invalid = |detail: &str| Err(Problem::bad_request(detail));
         let seconds = |name: &str, seconds: u32| match seconds {
             1..=MAX_SECONDS => Ok(seconds),
@@ -84,7 +85,7 @@ impl NewMessage {
                         "`daily.start` must be a local time such as 18:30, or sunset, sunset+00:15 (at most 6 hours)",
                     );
                 }
-                let Date(from) = self.from.unwrap_or_else(|| Date(yesterday(now)));
+                let Date(from) = self.from.unwrap_or_else(|| Date(first_day(registry, &self.target, now)));
                 let until = self.until.map(|Date(until)| until);
                 if until.is_some_and(|until| until < from) {
                     return invalid("`until` is before `from`: give the earlier date first");
@@ -108,9 +109,10 @@ impl NewMessage {
     }
 }
 
-/// A day that has begun nowhere later: what lasts now may have begun on it.
-fn yesterday(now: DateTime<Utc>) -> NaiveDate {
-    now.date_naive().checked_sub_days(Days::new(1)).unwrap_or(now.date_naive())
+/// Today; where the sites of a target have several zones, as the last of them has it.
+fn first_day(registry: &Registry, target: &Target, now: DateTime<Utc>) -> NaiveDate {
+    let days = sites_of(registry, target).into_iter().map(|site| today(site.zone, now));
+    days.min().unwrap_or(now.date_naive())
 }
 
 /// A message and what became of it.
@@ -225,7 +227,7 @@ pub(super) async fn post_message(
 
 /// What is asked for, if the caller may ask it.
 fn asked(access: &Access, body: NewMessage, now: DateTime<Utc>) -> Result<Asked, Problem> {
-    let asked = body.read(now)?;
+    let asked = body.read(&access.registry, now)?;
     if !sees(access, &asked.target) {
         return Err(Problem::bad_request("`target` must name a community, site or projector that this token sees"));
     }

@@ -198,12 +198,12 @@ pub fn router(app: App) -> Router {
     let (api, document) = document.nest("/api/v1", api()).split_for_parts();
     let app = Arc::new(app);
     let all = api
-        .merge(pages::router())
+        .merge(pages::router(&app))
         .route("/board/{community}", get(board::board))
         .route("/healthz", get(outside::healthz))
         .route("/readyz", get(outside::readyz))
         .route("/metrics", get(outside::metrics))
-        .fallback(layers::unknown_path)
+        .fallback(pages::unknown_path)
         .method_not_allowed_fallback(layers::unknown_method)
         .with_state(Arc::clone(&app))
         .layer(middleware::from_fn_with_state(app, limits::limit))

@@ -98,6 +98,10 @@ impl From<StoreError> for Problem {
             StoreError::Corrupt(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the store contradicts itself: see the log of the backend")
             }
+            // Only what was to be written finds the disk full, and then none of it is.
+            error if error.is_full() => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "nothing was saved, the disk is full: try again later")
+            }
             _ => Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer: try again later"),
         }
     }
@@ -169,7 +173,7 @@ impl IntoResponses for WriteProblems {
             (412, "It was changed since it was read: `If-Match` no longer holds"),
             (413, "The body is too large"),
             (415, "The `Content-Type` is none that is read here"),
-            (503, "The store does not answer: try again later"),
+            (503, "Nothing can be stored, or the store does not answer: try again later"),
         ])
     }
 }

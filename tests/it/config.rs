@@ -125,6 +125,11 @@ fn what_goes_together_is_given_together() {
     fenlei.toml:8: `mqtt.ca` needs a `mqtt.url` of the scheme mqtts
     fenlei.toml:9: `mqtt.share` needs a `mqtt.url`: what comes to the embedded broker comes to one backend
     ");
+    // A URL that is wrong is the one mistake: it is there.
+    let wrong = "[mqtt]\nurl = \"10.0.0.7\"\nca = \"ca.pem\"\nshare = \"all\"\n";
+    let mistakes = Config::from_layers(Some(&file(&folder, wrong)), []).unwrap_err().to_string();
+    assert!(mistakes.lines().count() == 1 && mistakes.contains("`mqtt.url` must be"), "{mistakes}");
+    let path = file(&folder, text);
     // Nothing of it is missing where another layer has it.
     let variables = environment(&[
         ("FENLEI__HTTP__CERTIFICATE", "cert.pem"),
@@ -137,6 +142,20 @@ fn what_goes_together_is_given_together() {
     let config = Config::from_layers(Some(&path), variables).unwrap();
     assert!(config.http.sealed.is_some() && config.mqtt.sealed.is_some());
     assert_eq!((config.mqtt.url.unwrap().port, config.webhooks), (8883, Reach::Public));
+}
+
+#[test]
+fn a_variable_with_too_few_underscores_is_no_setting_that_passes_unseen() {
+    let refused =
+        |name: &str| Config::from_layers(None, environment(&[(name, "127.0.0.1:1")])).unwrap_err().to_string();
+    let said = "is not read: write FENLEI__HTTP__LISTEN, with two underscores before the section and the key";
+    for name in ["FENLEI_HTTP_LISTEN", "FENLEI_HTTP__LISTEN"] {
+        assert_eq!(refused(name), format!("environment variable {name}: {said}"));
+    }
+    assert!(refused("FENLEI_INFLUX_TOKEN_FILE").contains("write FENLEI__INFLUX__TOKEN_FILE,"));
+    // What Kubernetes sets where a service is called so.
+    let others = [("FENLEI_PORT", "tcp://10.0.0.1:8080"), ("FENLEI_MQTT_SERVICE_HOST", "10.0.0.2")];
+    assert!(Config::from_layers(None, environment(&others)).is_ok());
 }
 
 #[test]

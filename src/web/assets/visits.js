@@ -44,6 +44,7 @@
           const detail = problem.errors?.map((one) => one.error).join("; ") ?? problem.detail ?? answer.status;
           keep("refused", [...kept("refused"), { ...first, detail }]);
         }
+        words = answer.ok ? place.dataset.saved : "";
         keep("waiting", kept("waiting").filter((one) => one.key !== first.key));
       }
     } catch { /* No network: what waits is kept. */ } finally { sending = false; show(); }
@@ -59,7 +60,7 @@
     const random = crypto.getRandomValues(new Uint8Array(16));
     const key = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
     keep("waiting", [...kept("waiting"), { record, key }]);
-    words = place.dataset.saved;
+    words = "";
     const { date, kind } = record;
     form.reset();
     form.elements.date.value = date;

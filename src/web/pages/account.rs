@@ -53,7 +53,7 @@ async fn shown(app: &App, visitor: &Visitor, wrong: Option<&Wrong>) -> Result<Re
         (form(visitor, "/account/sign-out", &html! { button.secondary type="submit" { (lang.t("全部退出", "Sign out everywhere")) } }))
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(Page::new(visitor, Section::Account, lang.t("我的账号", "My account")).status(status).show(&body))
+    Ok(Page::new(visitor, Section::None, lang.t("我的账号", "My account")).status(status).show(&body))
 }
 
 #[derive(Deserialize)]

@@ -197,7 +197,7 @@ fn trend_part(lang: Language, trend: &[AwarenessView], target: Option<f64>) -> M
         let periods: Vec<_> = trend
             .iter()
             .map(|one| chart::Period {
-                label: format!("{}/{}", one.from.year() % 100, one.from.month()),
+                label: one.from.format(lang.t("%y/%-m", "%b %Y")).to_string(),
                 percent: answers(one).rate.map(|rate| rate * 100.0),
                 unobserved: false,
             })

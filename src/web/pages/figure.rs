@@ -66,6 +66,11 @@ impl Figure {
         }
     }
 
+    /// The rate of a period to compare with; `None` where nobody observed it: an outage is not non-participation.
+    pub(super) fn known(self, period: &Participation) -> Option<f64> {
+        self.of(period).rate.filter(|_| period.is_observed())
+    }
+
     pub(super) fn of(self, period: &Participation) -> Share {
         let (part, whole, rate) = match self {
             Self::Participation => (period.participating, period.households, period.participation_rate()),

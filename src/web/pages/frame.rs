@@ -28,8 +28,8 @@ pub(super) enum Section {
     Fleet,
     Definitions,
     Admin,
-    /// In none of them: one's own account.
-    Account,
+    /// In none of them: one's own account, and what went wrong.
+    None,
 }
 
 impl Section {

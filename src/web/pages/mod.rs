@@ -32,10 +32,11 @@ mod words;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{Method, StatusCode};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use maud::html;
@@ -43,9 +44,11 @@ use maud::html;
 use super::App;
 use super::assets;
 use super::language::Language;
+use super::layers;
 use super::problem::Problem;
 use admin::{Communities, Devices, Organizations, Projects, Sites, registered};
-use frame::{outside, see_other};
+use frame::{Page, Section, outside, see_other};
+use visitor::Visitor;
 
 /// The most bytes of a form that holds a file, which may come back in it with a third more.
 const MAX_UPLOAD: usize = 12 * 1024 * 1024;
@@ -54,7 +57,7 @@ fn import() -> DefaultBodyLimit {
     DefaultBodyLimit::max(MAX_UPLOAD)
 }
 
-pub(super) fn router() -> Router<Arc<App>> {
+pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let pages = Router::new()
         .route("/", get(overview::show))
         .route("/communities/{id}", get(community::show))
@@ -133,27 +136,54 @@ pub(super) fn router() -> Router<Arc<App>> {
         .route("/admin/tokens/{id}/revoke", post(admin::tokens::revoke))
         .route("/admin/audit", get(admin::audit::show));
     pages
-        .layer(middleware::from_fn(explained))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), explained))
         .layer(Extension(Arc::<sign_in::Turns>::default()))
         .route("/assets/{name}", get(assets::asset))
 }
 
 /// Shows a refusal as a page; whoever is not signed in is asked to, and then comes back.
-async fn explained(lang: Language, request: Request, next: Next) -> Response {
-    let here = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    let is_read = request.method() == Method::GET;
-    let response = next.run(request).await;
+async fn explained(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let response = next.run(Request::from_parts(parts.clone(), body)).await;
     let Some(problem) = response.extensions().get::<Problem>() else { return response };
     if problem.status() == StatusCode::UNAUTHORIZED {
-        let next = if is_read && here != "/" { format!("?next={}", sign_in::escaped(&here)) } else { String::new() };
+        let here = here(&parts);
+        let next =
+            if is_read(&parts) && here != "/" { format!("?next={}", sign_in::escaped(here)) } else { String::new() };
         return see_other(&format!("/sign-in{next}"));
     }
-    let words = match problem.status() {
+    refused(&app, &mut parts, problem).await
+}
+
+/// What is nowhere: a page for whoever looks for one, a problem for programs.
+pub(super) async fn unknown_path(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (problem, (mut parts, _)) = (layers::unknown_path(), request.into_parts());
+    let accepted = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_page = accepted.contains("text/html") && !parts.uri.path().starts_with("/api/");
+    if is_page { refused(&app, &mut parts, &problem).await } else { problem.into_response() }
+}
+
+fn here(parts: &Parts) -> &str {
+    parts.uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+fn is_read(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD)
+}
+
+/// A refusal as a page. Whoever is signed in keeps the way to all others.
+async fn refused(app: &Arc<App>, parts: &mut Parts, problem: &Problem) -> Response {
+    let (lang, status) = (Language::of(&parts.headers), problem.status());
+    let words = match status {
         StatusCode::NOT_FOUND => lang.t("没有这个页面,或您无权查看。", "There is no such page, or you may not see it."),
         StatusCode::FORBIDDEN => lang.t("您没有权限这样做。", "You may not do this."),
-        StatusCode::SERVICE_UNAVAILABLE => {
+        StatusCode::SERVICE_UNAVAILABLE if is_read(parts) => {
             lang.t("系统暂时没有响应,请稍后再试。", "The system does not answer for now: try again later.")
         }
+        StatusCode::SERVICE_UNAVAILABLE => lang.t(
+            "没有保存:系统现在不能存储,请稍后再试。",
+            "Nothing was saved: the system cannot store anything for now. Try again later.",
+        ),
         StatusCode::INTERNAL_SERVER_ERROR => {
             lang.t("系统出错了,请告知管理员。", "Something broke on our side: tell the operator.")
         }
@@ -162,11 +192,21 @@ async fn explained(lang: Language, request: Request, next: Next) -> Response {
             "Nothing was saved: go back, correct what is named here, and try again.",
         ),
     };
+    // Of these the detail says the same again, to programs.
+    let said = matches!(status, StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE);
     let main = html! {
-        div.error role="alert" { p { (words) } p lang="en" { (problem.detail) } @if !problem.errors.is_empty() { (bad_rows(problem)) } }
+        div.error role="alert" {
+            p { (words) }
+            @if !said { p lang="en" { (problem.detail) } }
+            @if !problem.errors.is_empty() { (bad_rows(problem)) }
+        }
         p { a href="/" { (lang.t("回到首页", "To the overview")) } }
     };
-    outside(lang, problem.status(), lang.t("没有成功", "That did not work"), &here, &main)
+    let title = lang.t("没有成功", "That did not work");
+    match Visitor::from_request_parts(parts, app).await {
+        Ok(visitor) => Page::new(&visitor, Section::None, title).status(status).show(&main),
+        Err(_) => outside(lang, status, title, here(parts), &main),
+    }
 }
 
 /// What is wrong with each row of an import.

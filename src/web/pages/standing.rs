@@ -71,8 +71,8 @@ impl Standing {
     pub(super) fn tiles(&self, lang: Language) -> Markup {
         let week_before = lang.t("前一周", "the week before");
         let tiles = Figure::ALL.map(|figure| {
-            let (now, before) = (figure.of(&self.week), figure.of(&self.before));
-            let mut further = vec![html! { (change(lang, now.rate, before.rate, week_before)) }];
+            let (now, before) = (figure.of(&self.week), figure.known(&self.before));
+            let mut further = vec![html! { (change(lang, now.rate, before, week_before)) }];
             if figure == Figure::Participation {
                 further.extend(against_target(lang, now.rate, self.targets.participation));
             }

@@ -106,6 +106,14 @@ async fn a_volunteers_verdict_stands_before_a_cameras_and_the_bins() {
     let noted = note(&api, "c", json!({"stream": "food"})).await.body;
     let named = json!({"device": "volunteers", "boot": noted["boot"], "seq": noted["seq"]});
     assert_eq!(note(&api, "d", verdict(named, "incorrect")).await.body["verdict"], "incorrect");
+    // The hardware was replaced: what the earlier one took in is judged until the later one has such a deposit.
+    let replaced = api.post("devices/bin-1/secret", json!({"replaced": true})).await;
+    assert_eq!(replaced.status, StatusCode::OK, "{replaced:?}");
+    let of = json!({"device": "bin-1", "boot": 1, "seq": 1});
+    assert_eq!(note(&api, "r", verdict(of.clone(), "correct")).await.body["received"], stood.body["received"]);
+    api.clock.set("2026-11-23T12:30:00+08:00".parse().unwrap());
+    api.publish("gate/bin/bin-1", deposit(1, "2026-11-23T12:20:00+08:00", "c1")).await.unwrap();
+    assert_eq!(note(&api, "s", verdict(of, "correct")).await.body["time"], "2026-11-23T04:20:00.000Z");
     for nothing in [
         json!({"device": "bin-1", "boot": 1, "seq": 2}),
         json!({"device": "bin-2", "boot": 1, "seq": 1}),

@@ -20,6 +20,8 @@ async fn what_is_refused_is_a_problem() {
         put(r#"{"name":"x"}"#).await,
         put(r#"{"name":7,"kind":"committee"}"#).await,
         put(r#"{"name":"x","kind":"secret-value"}"#).await,
+        put(r#"{"name":"x","kind":7}"#).await,
+        put(r#"{"name":"x","kind":{"committee":null,"operator":null}}"#).await,
         put(r#"{"name":"x","kind":"committee"} trailing"#).await,
         send(api.request(Method::PUT, "organizations/new").body("{}")).await,
         api.get("organizations/none").await,

@@ -19,6 +19,10 @@ async fn who_guesses_a_secret_has_to_wait_and_the_device_does_not() {
     while world.backend.counter("fenlei_mqtt_refused_total{what=\"login\"}").await < 5.0 {
         assert!(Device::connect(world.options(&guess)).await.is_err());
     }
+    let log = world.backend.log();
+    let told = log.lines().filter(|line| line.contains("a login was refused"));
+    assert!(told.clone().all(|line| line.contains("device=\"one\"") && line.contains("from=127.0.0.1")), "{log}");
+    assert_eq!(told.count(), 5, "who has to wait is not told of again: {log}");
     // Even the right one is not looked at for 4 seconds, or guessing would go on.
     let refused = world.refused("mqtt", "attempts").await;
     assert!(refused >= 1.0);

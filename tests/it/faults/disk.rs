@@ -1,5 +1,6 @@
 //! A disk that is full, and one that takes no writes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,12 @@ async fn nothing_was_lost(folder: &Folder, mut backend: Backend, load: Load, pro
     let log = backend.log();
     assert!(!log.contains("panicked"), "{log}");
     assert!(log.matches("nothing is acknowledged").count() <= 1, "the log is not filled too: {log}");
+    for said in ["a job failed", "a job that failed works again"] {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(said)).collect();
+        let jobs: BTreeSet<_> = lines.iter().filter_map(|line| line.split("job=").nth(1)?.split(' ').next()).collect();
+        assert!(jobs.iter().any(|job| job.contains("alarms")), "the one that runs most often failed: {log}");
+        assert_eq!(jobs.len(), lines.len(), "each job says it once: {log}");
+    }
     say(&format!("disk: {events} events"));
 }
 
@@ -74,6 +81,10 @@ async fn full(beside: impl Fn(&Folder) -> Option<Broker>) {
     disk.fill();
     store_fails(&backend, &mut browser, "the disk is full").await;
     nothing_is_taken(&folder, &backend, &load, token.trim()).await;
+    let change = Client::builder().no_proxy().build().unwrap();
+    let change = change.delete(format!("{}/api/v1/organizations/jwh", backend.base())).bearer_auth(token.trim());
+    let refused = change.send().await.unwrap().text().await.unwrap();
+    assert!(refused.contains("nothing was saved, the disk is full"), "{refused}");
     let (_, said) = folder.refused(&["backup", "copy.db"]);
     assert!(said.contains("cannot write the backup") && said.contains("full"), "{said}");
     let left = std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());

@@ -41,6 +41,10 @@ pub(crate) async fn store_fails(backend: &Backend, browser: &mut Browser, why: &
     assert_eq!(backend.counter("fenlei_fault{part=\"store\"}").await, 1.0);
     assert_eq!(backend.outside("/healthz").await.0, StatusCode::OK, "it lives");
     assert!(browser.see("/").await.contains(BANNER[0]));
+    let (path, fields) = ("/admin/organizations", [("id", "new"), ("name", "志愿队"), ("kind", "volunteer_group")]);
+    let saved = browser.submit(path, path, &fields).await;
+    assert_eq!(saved.status, StatusCode::SERVICE_UNAVAILABLE, "{saved:?}");
+    assert!(saved.body.contains("没有保存:系统现在不能存储"), "{saved:?}");
     let mut english = browser.clone();
     english.english();
     assert!(english.see("/fleet").await.contains(BANNER[1]));

@@ -128,6 +128,22 @@ async fn a_bin_that_does_not_follow_is_shown() {
 }
 
 #[tokio::test]
+async fn staff_who_empty_a_bin_in_its_open_hours_have_not_locked_it() {
+    let mut bin = Bin::start().await;
+    bin.api.clock.set("2026-11-23T17:10:00+08:00".parse().unwrap());
+    bin.door(true, "schedule").await;
+    let opened = bin.until(|lid| lid["reported"] == "unlocked").await["since"].clone();
+    bin.wait(60);
+    bin.door(true, "staff").await;
+    bin.door(false, "staff").await;
+    bin.wait(60);
+    bin.door(true, "resident").await;
+    bin.told(bin.api.clock.now().timestamp_millis()).await;
+    let lid = bin.until(|_| true).await;
+    assert_eq!((&lid["follows"], &lid["since"]), (&json!(true), &opened), "it was never locked in between: {lid}");
+}
+
+#[tokio::test]
 async fn of_a_bin_that_is_offline_nobody_knows() {
     let mut bin = Bin::start().await;
     bin.door(true, "staff").await;

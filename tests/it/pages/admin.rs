@@ -52,6 +52,10 @@ async fn everything_registered_is_listed_made_changed_and_deleted() {
     assert_eq!(api.get("sites/hill-1").await.body["latitude"], 31.2);
     assert_eq!(api.get("projects/p1").await.body["targets"]["participation"], 0.7);
 
+    let mut english = browser.clone();
+    english.english();
+    assert!(english.see("/admin/communities/hill").await.contains("<h1>Community hill</h1>"));
+
     // Changed under somebody's hands: what was typed is kept, and nobody is undone unasked.
     let page = browser.see("/admin/communities/hill").await;
     let tag = page.split("name=\"tag\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -155,6 +159,7 @@ async fn an_import_is_shown_before_it_is_stored() {
     assert!(browser.see(asked).await.contains("不能恢复"));
     assert_eq!(browser.submit(asked, asked, &[]).await.status, SEE_OTHER);
     assert_eq!(api.get("communities/garden/households").await.each("household"), ["h2"]);
+    assert_eq!(browser.get(asked).await.status, StatusCode::NOT_FOUND, "nobody is asked to erase whom there is not");
 }
 
 #[tokio::test]
@@ -189,6 +194,7 @@ async fn accounts_and_tokens_are_made_and_ended() {
     assert_eq!(caller.organization.as_deref(), Some("north"));
     let listed = browser.see(path).await;
     assert!(listed.contains(&caller.who) && !listed.contains("fenlei_"), "{listed}");
+    assert!(listed.contains("<td>联动平台接口</td>") && !listed.contains("<td>linkage</td>"), "{listed}");
     let revoke = format!("/admin/tokens/{}/revoke", caller.who);
     assert_eq!(browser.submit(path, &revoke, &[]).await.status, SEE_OTHER);
     let log = browser.see("/admin/audit").await;

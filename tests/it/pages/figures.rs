@@ -87,6 +87,12 @@ async fn the_overview_tells_each_figure_with_what_it_is_made_of() {
         ],
     );
     assert!(!page.contains("河滨小区") && !page.contains("还没有知晓率问卷"), "{page}");
+    // A week later nobody has observed the week before, and a week on the last one is compared with nothing.
+    api.clock.set("2026-12-07T12:00:00+08:00".parse().unwrap());
+    api.publish("gate/bin/bin-1", deposit(8, "2026-12-01T08:10:00+08:00", "card-1")).await.unwrap();
+    let later = words(&browser.see("/").await);
+    all_told(&later, &["参与率25.0%1 / 4 户前一周没有可比的数低于目标 80.0%"]);
+    api.clock.set("2026-11-23T12:00:00+08:00".parse().unwrap());
     browser.english();
     let page = words(&browser.see("/").await);
     all_told(&page, &["Participation75.0%3 / 4 households", "up 25.0 points on the week before", "below target 80.0%"]);
@@ -300,7 +306,7 @@ async fn the_report_of_a_month_is_one_page_and_a_workbook() {
             "走访1001",
             "问卷2200",
             "本月没有告警",
-            "参与率44100.0%0.0%比上月上升 100.0 个百分点",
+            "参与率44100.0%—上月没有可比的数",
             "指标定义第 1 版",
             "计算时间:2026年11月23日 12:00",
         ],

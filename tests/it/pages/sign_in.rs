@@ -98,6 +98,30 @@ async fn a_session_opens_the_api_to_pages_of_ours_and_to_nobody_elses() {
 }
 
 #[tokio::test]
+async fn what_is_nowhere_is_a_page_to_people_and_a_problem_to_programs() {
+    let api = Api::with_registry().await;
+    let mut browser = Browser::signed_in(&api, "li", Some("north"), &[Role::Organization]).await;
+    let asked = async |browser: &Browser, path: &str| {
+        let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+        let answer = browser.request(Method::GET, path).header("accept", accept).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        (answer.headers()["content-type"].to_str().unwrap().to_owned(), answer.text().await.unwrap())
+    };
+    let (kind, page) = asked(&browser, "/comunities").await;
+    assert_eq!(kind, "text/html; charset=utf-8");
+    assert!(page.contains("没有这个页面") && page.contains("href=\"/fleet\""), "the way to the others stays: {page}");
+    assert!(!page.contains("there is no such"), "it is said once, in one language: {page}");
+    let (_, page) = asked(&Browser::new(&api), "/comunities").await;
+    assert!(page.contains("没有这个页面") && !page.contains("href=\"/fleet\""), "{page}");
+    assert_eq!(asked(&browser, "/api/v1/comunities").await.0, "application/problem+json");
+    assert_eq!(browser.get("/comunities").await.headers["content-type"], "application/problem+json");
+    // So it is with what others may see.
+    browser.english();
+    let page = browser.get("/communities/river").await.body;
+    assert!(page.contains("There is no such page") && page.contains("href=\"/fleet\""), "{page}");
+}
+
+#[tokio::test]
 async fn nobody_is_signed_in_by_a_page_of_another_site() {
     let api = Api::with_registry().await;
     account(&api, "li", None, &[Role::Admin]).await;

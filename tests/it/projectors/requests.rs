@@ -16,7 +16,12 @@ async fn mistakes_are_named() {
         (json!({"text": "{awareness}", "target": target}), "known are {participation}"),
         (json!({"text": "a", "target": {"site": "nowhere"}}), "`target` must name"),
         (json!({"text": "a", "target": {"device": "bin-1"}}), "is no projector"),
-        (json!({"text": "a", "target": {"room": "gate"}}), "target"),
+        (json!({"text": "a", "target": {"room": "gate"}}), "known are `community`, `site`, `device`"),
+        (
+            json!({"text": "a", "target": {"site": "gate", "community": "garden"}}),
+            "`target` must be an object with exactly one of `community`, `site`, `device`",
+        ),
+        (json!({"text": "a", "target": {}}), "`target` must be an object with exactly one of"),
         (json!({"text": "a", "target": target, "seconds": 0}), "from 1 to 86400"),
         (json!({"text": "a", "target": target, "at": "2026-11-23T11:00:00+08:00"}), "nothing would be shown"),
         (json!({"text": "a", "target": target, "at": "noon"}), "RFC 3339"),
@@ -40,6 +45,19 @@ async fn mistakes_are_named() {
         assert!(refused.detail().contains(says), "{body}: {}", refused.detail());
     }
     assert_eq!(api.get("projectors/messages").await.each("id").len(), 0);
+}
+
+#[tokio::test]
+async fn a_daily_message_begins_today_where_its_sites_are() {
+    let api = neighbourhood().await;
+    // At the site a day has begun that has not begun elsewhere.
+    api.clock.set("2026-11-23T17:30:00Z".parse().unwrap());
+    let daily = json!({"text": "a", "target": {"community": "garden"}, "daily": {"start": "18:00", "seconds": 60}});
+    let made = api.post("projectors/messages", daily.clone()).await;
+    assert_eq!((made.status, &made.body["from"]), (StatusCode::CREATED, &json!("2026-11-24")), "{made:?}");
+    let mut over = daily;
+    over["until"] = json!("2026-11-23");
+    assert_eq!(api.post("projectors/messages", over).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

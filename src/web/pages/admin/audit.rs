@@ -13,6 +13,7 @@ use crate::store::{accounts, tokens};
 use crate::web::App;
 use crate::web::access::ADMINS;
 use crate::web::pages::frame::{Page, Section};
+use crate::web::pages::sign_in::escaped;
 use crate::web::pages::visitor::Visitor;
 use crate::web::problem::Problem;
 
@@ -81,8 +82,4 @@ pub(in crate::web::pages) async fn show(
         }
     };
     Ok(Page::new(&visitor, Section::Admin, lang.t("操作记录", "Audit log")).show(&body))
-}
-
-fn escaped(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use crate::domain::roster::HouseholdRow;
 use crate::rows::households::{from_csv, from_xlsx};
-use crate::store::audit;
 use crate::store::roster::{self, Imported};
+use crate::store::{audit, erasure};
 use crate::web::App;
 use crate::web::access::ADMINS;
 use crate::web::households::{HouseholdView, HouseholdsQuery, erase_household, list_households};
@@ -166,11 +166,16 @@ pub(in crate::web::pages) async fn import(State(app): State<Arc<App>>, upload: U
 }
 
 pub(in crate::web::pages) async fn ask(
+    State(app): State<Arc<App>>,
     visitor: Visitor,
     Path((community, household)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     visitor.access.may_see(ADMINS)?;
-    visitor.access.community(&community)?;
+    let (of, whom) = (visitor.access.community(&community)?.clone(), household.clone());
+    let is_there = app.store.read(move |connection| erasure::is_there(connection, &of, &whom)).await?;
+    if !is_there {
+        return Err(Problem::not_found());
+    }
     let lang = visitor.lang;
     let body = html! {
         p { (lang.t("抹除以后不能恢复。", "There is no way back.")) }

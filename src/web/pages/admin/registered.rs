@@ -184,7 +184,11 @@ fn shown<R: Registered>(
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let [zh, en] = R::ONE;
-    let title = format!("{} {id}", lang.t(zh, en));
+    let mut title = format!("{} {id}", lang.t(zh, en));
+    // An English title begins with a capital.
+    if let Some(first) = title.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
     Page::new(visitor, Section::Admin, title).status(status).show(&body)
 }
 

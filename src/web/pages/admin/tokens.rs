@@ -9,11 +9,14 @@ use maud::html;
 use serde::Deserialize;
 
 use super::accounts::{chosen_roles, given, grant, manages};
+use super::role;
+use crate::domain::registry::Role;
 use crate::domain::zone::DEFAULT_ZONE;
 use crate::store::{audit, tokens};
 use crate::web::App;
 use crate::web::access::ADMINS;
 use crate::web::extract::Id;
+use crate::web::language::Language;
 use crate::web::pages::fields::{Wrong, fields, summary};
 use crate::web::pages::form::{Sent, form};
 use crate::web::pages::frame::{Page, Section, see_other};
@@ -52,7 +55,7 @@ async fn listed(app: &App, visitor: &Visitor, new: &New, wrong: Option<Wrong>) -
                         tr {
                             th scope="row" { code { (token.id) } }
                             td { (token.organization.as_deref().unwrap_or(lang.t("全部", "all"))) }
-                            td { (token.roles) }
+                            td { (roles(lang, &token.roles)) }
                             td { (lang.instant(token.created, DEFAULT_ZONE)) }
                             td {
                                 @if token.revoked.is_some() { span.tag.plain-tag { (lang.t("已吊销", "revoked")) } }
@@ -76,6 +79,12 @@ async fn listed(app: &App, visitor: &Visitor, new: &New, wrong: Option<Wrong>) -
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     Ok(Page::new(visitor, Section::Admin, lang.t("接口令牌", "API tokens")).status(status).show(&body))
+}
+
+/// As they are stored, in the words of the accounts' page.
+fn roles(lang: Language, stored: &str) -> String {
+    let named = stored.split(' ').filter_map(Role::parse).map(|one| role(lang, one));
+    named.collect::<Vec<_>>().join(lang.t(";", "; "))
 }
 
 pub(in crate::web::pages) async fn add(

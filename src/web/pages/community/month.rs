@@ -109,8 +109,8 @@ impl Month {
         let mut rows: Vec<_> = Figure::ALL
             .iter()
             .map(|figure| {
-                let (now, before) = (figure.of(&self.now), figure.of(&self.before));
-                row(figure.name(lang), (now.part, now.whole, now.rate), before.rate)
+                let now = figure.of(&self.now);
+                row(figure.name(lang), (now.part, now.whole, now.rate), figure.known(&self.before))
             })
             .collect();
         for asked in [Asked::Tested, Asked::Claimed] {

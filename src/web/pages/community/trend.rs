@@ -34,8 +34,7 @@ pub(super) fn chart(
         .iter()
         .map(|period| Period {
             label: label(lang, cut, period.span.from),
-            // What nobody observed is a gap: an outage is not non-participation.
-            percent: figure.of(period).rate.filter(|_| period.is_observed()).map(|rate| rate * 100.0),
+            percent: figure.known(period).map(|rate| rate * 100.0),
             unobserved: period.windows_observed < period.windows_scheduled,
         })
         .collect();
