@@ -41,9 +41,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer).map_err(|error| {
             let (path, error) = (error.path().to_string(), error.into_inner());
+            if error.is_data() {
+                return Problem::bad_request(explain(&path, &error.to_string()));
+            }
             // Where another kind of value was expected the parser may call it a mistake of the JSON, which it is not.
-            let is_json = error.is_data() || serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
-            if is_json { Problem::bad_request(explain(&path, &error.to_string())) } else { no_json(&error) }
+            let is_json = serde_json::from_slice::<IgnoredAny>(&bytes).is_ok();
+            if is_json { Problem::bad_request(explain(&path, "")) } else { no_json(&error) }
         })?;
         deserializer.end().map_err(|error| no_json(&error))?;
         Ok(Self(value.0))
