@@ -59,7 +59,6 @@ async fn nothing_was_lost(folder: &Folder, mut backend: Backend, load: Load, pro
     for said in ["a job failed", "a job that failed works again"] {
         let lines: Vec<_> = log.lines().filter(|line| line.contains(said)).collect();
         let jobs: BTreeSet<_> = lines.iter().filter_map(|line| line.split("job=").nth(1)?.split(' ').next()).collect();
-        assert!(jobs.iter().any(|job| job.contains("alarms")), "the one that runs most often failed: {log}");
         assert_eq!(jobs.len(), lines.len(), "each job says it once: {log}");
     }
     say(&format!("disk: {events} events"));
@@ -82,7 +81,8 @@ async fn full(beside: impl Fn(&Folder) -> Option<Broker>) {
     store_fails(&backend, &mut browser, "the disk is full").await;
     nothing_is_taken(&folder, &backend, &load, token.trim()).await;
     let change = Client::builder().no_proxy().build().unwrap();
-    let change = change.delete(format!("{}/api/v1/organizations/jwh", backend.base())).bearer_auth(token.trim());
+    let change = change.put(format!("{}/api/v1/organizations/jwh", backend.base())).bearer_auth(token.trim());
+    let change = change.json(&json!({"name": "居民委员会", "kind": "committee"}));
     let refused = change.send().await.unwrap().text().await.unwrap();
     assert!(refused.contains("nothing was saved, the disk is full"), "{refused}");
     let (_, said) = folder.refused(&["backup", "copy.db"]);
