@@ -72,11 +72,10 @@ pub(super) async fn run(store: Store, publisher: Publisher, clock: SharedClock, 
     let (mut planned, mut planning, mut sending) = (None, Told::default(), Told::default());
     loop {
         // Until it works lids keep their hours by themselves.
-        let outcome = plan_lids(&store, clock.now(), &mut planned).await;
-        planning.of("lids", outcome.as_ref().map(|()| ()));
+        planning.of("lids", &plan_lids(&store, clock.now(), &mut planned).await);
         let reached = connection.number().is_some();
         let outgoing = look(&store, clock.now(), reached).await;
-        sending.of("commands", outgoing.as_ref().map(|_| ()));
+        sending.of("commands", &outgoing);
         for message in outgoing.into_iter().flatten() {
             publisher.publish(message).await;
         }

@@ -32,7 +32,7 @@ impl Follower {
             let through = *committed.borrow_and_update();
             let reached = self.catch_up(&store, seen, through).await;
             seen = reached.as_ref().ok().copied();
-            told.of(self.name, reached.as_ref().map(|_| ()));
+            told.of(self.name, &reached);
             tokio::select! {
                 changed = committed.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(super::RETRY), if reached.is_err() => {}

@@ -158,10 +158,10 @@ struct Told {
 
 impl Told {
     /// Says of `job` what is new.
-    fn of(&mut self, job: &str, outcome: Result<(), &StoreError>) {
+    fn of<T>(&mut self, job: &str, outcome: &Result<T, StoreError>) {
         match (outcome, std::mem::replace(&mut self.failing, outcome.is_err())) {
             (Err(error), false) => tracing::warn!(job, %error, "a job failed; it is tried again until it works"),
-            (Ok(()), true) => tracing::info!(job, "a job that failed works again"),
+            (Ok(_), true) => tracing::info!(job, "a job that failed works again"),
             _ => {}
         }
     }
@@ -181,6 +181,6 @@ async fn every<F: Future<Output = Result<(), StoreError>>>(
             _ = timer.tick() => {}
             () = stop.cancelled() => return,
         }
-        told.of(name, job().await.as_ref().map(|()| ()));
+        told.of(name, &job().await);
     }
 }
