@@ -162,7 +162,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         on_secret_changed: Arc::new(move |device: Sender, forgotten| {
             let publisher = publisher.clone();
             tokio::spawn(async move {
-                publisher.disconnect(&device.device).await;
+                publisher.disconnect(&device.device);
                 if forgotten {
                     // What the broker retains of the old hardware must not outlive it: its boots may be the higher ones.
                     let topic = device.topic(fenlei_wire::vocabulary::Channel::State);

@@ -43,7 +43,10 @@ pub fn may_publish(registry: &Registry, device: Option<&str>, topic: &str) -> bo
 /// Whether a device may subscribe to a filter: its own topics by their full names, shared or not.
 pub fn may_subscribe(registry: &Registry, device: Option<&str>, filter: &str) -> bool {
     let filter = match filter.strip_prefix("$share/") {
-        Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
+        Some(shared) => match shared.split_once('/') {
+            Some((group, filter)) if !group.is_empty() && !group.contains(['+', '#']) => filter,
+            _ => return false,
+        },
         None => filter,
     };
     own(registry, device, filter, &[Channel::Command, Channel::Config, Channel::Receipt])
@@ -127,9 +130,16 @@ mod tests {
         let subscribe = |filter| may_subscribe(&registry, Some("bin-1"), filter);
         assert!(subscribe("fenlei/v1/north/bin/bin-1/command") && subscribe("fenlei/v1/north/bin/bin-1/receipt"));
         assert!(subscribe("$share/group/fenlei/v1/north/bin/bin-1/config"));
-        for foreign in
-            ["#", "fenlei/#", "fenlei/v1/north/bin/+/command", "fenlei/v1/north/bin/bin-1/event", "$share/g/#"]
-        {
+        for foreign in [
+            "#",
+            "fenlei/#",
+            "fenlei/v1/north/bin/+/command",
+            "fenlei/v1/north/bin/bin-1/event",
+            "$share/g/#",
+            "$share//fenlei/v1/north/bin/bin-1/config",
+            "$share/+/fenlei/v1/north/bin/bin-1/config",
+            "$share/g",
+        ] {
             assert!(!subscribe(foreign), "{foreign}");
         }
         assert!(!may_publish(&registry, None, "fenlei/v1/north/bin/bin-1/event"));

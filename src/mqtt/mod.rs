@@ -2,7 +2,6 @@
 //! both deliver to the same [`Sink`], and neither acknowledges a publish before that says it is stored.
 
 pub mod authority;
-mod busy;
 pub mod embedded;
 pub mod external;
 pub mod rates;
@@ -89,7 +88,7 @@ impl Publisher {
     /// Waits while the broker takes no more.
     pub async fn publish(&self, message: Message) {
         match self {
-            Self::Embedded(router) => router.publish(message).await,
+            Self::Embedded(router) => router.publish(message),
             // The receiver lives as long as the program: it ends only with it.
             Self::External(queue, _) => drop(queue.send(message).await),
         }
@@ -103,9 +102,9 @@ impl Publisher {
     }
 
     /// Ends a device's connection after its secret changed. An external broker knows of that by its password file.
-    pub async fn disconnect(&self, device: &str) {
+    pub fn disconnect(&self, device: &str) {
         if let Self::Embedded(router) = self {
-            router.disconnect(device).await;
+            router.disconnect(device);
         }
     }
 }

@@ -29,7 +29,7 @@ fn the_defaults_are_complete() {
     assert_eq!(config.privacy.card_key_file, Path::new("fenlei.card-key"));
     assert_eq!(config.store_options().quarantine_cap, 1_000);
     assert_eq!((config.webhooks, config.http.sealed.is_some()), (Reach::Anywhere, false));
-    assert_eq!(config.log.filter, "info,mqtt5=warn");
+    assert_eq!(config.log.filter, "info");
     assert!(config.influx.is_none());
 }
 

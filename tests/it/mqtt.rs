@@ -5,5 +5,6 @@ mod access;
 mod answers;
 mod configs;
 mod garbage;
+mod protocol;
 mod states;
 pub(crate) mod world;
