@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::workload::{Publish, Workload, prepare};
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Inbound;
-use crate::store::writer::PendingAll;
+use crate::store::queue::PendingAll;
 use crate::store::{Options, Store};
 
 /// Batches that the log and the pipeline take in turn.

@@ -3,6 +3,8 @@
 //! A row is a list that is only ever appended to: an entry for each deposit counted and for each one taken back. So a
 //! deposit costs three bytes at the end of a row that is being written anyway, not a row of its own on a page of its own.
 
+use std::collections::BTreeMap;
+
 use fenlei_wire::vocabulary::Timing;
 
 use super::gathered::Gathered;
@@ -63,7 +65,7 @@ impl CardCounts {
 
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         let append = "INSERT INTO card_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (community, day, site, place, open, close, block)
+             ON CONFLICT (community, day, block, site, place, open, close)
              DO UPDATE SET entries = CAST(card_count.entries || excluded.entries AS BLOB)";
         let lists = self.lists.drain_in_order().into_iter().map(|(key, entries)| {
             let Key { community, day, site, place, open, close } = key;
@@ -118,36 +120,42 @@ pub fn read(
 ) -> Result<Vec<(i64, CardCount)>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT day, site, place, open, close, entries FROM card_count
-         WHERE community = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY community, day, site, place, open, close",
+         WHERE community = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY community, day",
     )?;
     let mut rows = select.query((community, first.0, last.0))?;
-    let (mut counts, mut entries, mut current) = (Vec::new(), Vec::new(), None);
+    let (mut counts, mut lists, mut current) = (Vec::new(), Lists::new(), None);
     while let Some(row) = rows.next()? {
-        let opening = Opening { open: row.get(3)?, close: row.get(4)? };
-        let at = (row.get(1)?, Day(row.get(0)?), place(row.get(2)?, opening)?);
-        if let Some(before) = current.replace(at).filter(|before| *before != at) {
-            sum(before, &mut entries, &mut counts);
+        let day = Day(row.get(0)?);
+        if let Some(before) = current.replace(day).filter(|before| *before != day) {
+            sum(before, &mut lists, &mut counts);
         }
-        read_entries(row.get_ref(5)?.as_blob().unwrap_or_default(), &mut entries)?;
+        let opening = Opening { open: row.get(3)?, close: row.get(4)? };
+        let list = lists.entry((row.get(1)?, place(row.get(2)?, opening)?)).or_default();
+        read_entries(row.get_ref(5)?.as_blob().unwrap_or_default(), list)?;
     }
     if let Some(last) = current {
-        sum(last, &mut entries, &mut counts);
+        sum(last, &mut lists, &mut counts);
     }
     Ok(counts)
 }
 
-/// Empties `entries` into a count for each card that is left with one.
-fn sum((site, day, place): (i64, Day, Place), entries: &mut Vec<Entry>, counts: &mut Vec<(i64, CardCount)>) {
-    entries.sort_unstable_by_key(|entry| entry.card);
-    for of_card in entries.chunk_by(|a, b| a.card == b.card) {
-        let deposits: i64 = of_card.iter().map(|entry| entry.deposits).sum();
-        let correct: i64 = of_card.iter().map(|entry| entry.correct).sum();
-        if deposits != 0 || correct != 0 {
-            let (deposits, correct) = (deposits.unsigned_abs(), correct.unsigned_abs());
-            counts.push((site, CardCount { day, card: of_card[0].card, place, deposits, correct }));
+/// The entries of one day, by site and place.
+type Lists = BTreeMap<(i64, Place), Vec<Entry>>;
+
+/// Empties the lists of a day into a count for each card that is left with one.
+fn sum(day: Day, lists: &mut Lists, counts: &mut Vec<(i64, CardCount)>) {
+    for ((site, place), entries) in lists {
+        entries.sort_unstable_by_key(|entry| entry.card);
+        for of_card in entries.chunk_by(|a, b| a.card == b.card) {
+            let deposits: i64 = of_card.iter().map(|entry| entry.deposits).sum();
+            let correct: i64 = of_card.iter().map(|entry| entry.correct).sum();
+            if deposits != 0 || correct != 0 {
+                let (deposits, correct) = (deposits.unsigned_abs(), correct.unsigned_abs());
+                counts.push((*site, CardCount { day, card: of_card[0].card, place: *place, deposits, correct }));
+            }
         }
+        entries.clear();
     }
-    entries.clear();
 }
 
 fn place(code: u8, opening: Opening) -> Result<Place, StoreError> {

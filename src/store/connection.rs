@@ -26,6 +26,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0012_linkage.sql"),
     include_str!("migrations/0013_export.sql"),
     include_str!("migrations/0014_leases.sql"),
+    include_str!("migrations/0015_deposit_pieces.sql"),
+    include_str!("migrations/0016_side_by_side.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.
@@ -136,4 +138,42 @@ pub fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
         transaction.commit()?;
     }
     Ok(connection.query_row("SELECT coalesce(max(version), 0) FROM schema_version", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_store_holds_is_where_this_one_looks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.db");
+        let old = rusqlite::Connection::open(&path).unwrap();
+        MIGRATIONS[..14].iter().for_each(|script| old.execute_batch(script).unwrap());
+        old.execute_batch(
+            "INSERT INTO card_count VALUES (1, 20000, 2, 3, 4, 5, 6, x'07');
+             INSERT INTO hour_count VALUES (1, 20000, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+             INSERT INTO presence VALUES (1, 20000, 2, 3);
+             INSERT INTO ledger_block VALUES (1, 2, 1764000000001, 1764003600000);
+             INSERT INTO deposit_time VALUES (7, 1, x'0102');
+             PRAGMA user_version = 14;",
+        )
+        .unwrap();
+        drop(old);
+        let migrated = open_writer(path, 1).unwrap();
+        let is_there = |row: &str| -> bool {
+            migrated.query_row(&format!("SELECT EXISTS ({row})"), [], |row| row.get(0)).unwrap()
+        };
+        for row in [
+            "SELECT 1 FROM card_count WHERE (community, day, site, place, open, close, block) = (1, 20000, 2, 3, 4, 5, 6)
+                 AND entries = x'07'",
+            "SELECT 1 FROM hour_count WHERE (site, day, hour, stream) = (1, 20000, 2, 3)
+                 AND (in_window, makeup, off_hours, correct, incorrect, unjudged, grams) = (4, 5, 6, 7, 8, 9, 10)",
+            "SELECT 1 FROM presence WHERE (site, day, hour, minutes) = (1, 20000, 2, 3)",
+            "SELECT 1 FROM ledger_block WHERE (site, block, first_time, last_time) = (1, 2, 1764000000000, 1764007199999)",
+            "SELECT 1 FROM deposit_time WHERE (bucket, bin, piece, entries) = (7, 1, 0, x'0102')",
+        ] {
+            assert!(is_there(row), "{row}");
+        }
+    }
 }

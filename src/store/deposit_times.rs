@@ -8,12 +8,15 @@ use fenlei_wire::vocabulary::Stream;
 use foldhash::fast::RandomState;
 
 use super::gathered::Gathered;
-use super::sql::{Connection, OptionalExtension};
+use super::sql::Connection;
 use super::{StoreError, ledger};
 
 /// Bits of a bucket's milliseconds: about 17 minutes.
 const BUCKET_BITS: u32 = 20;
 const BUCKET_MS: i64 = 1 << BUCKET_BITS;
+/// A bucket is stored in pieces, each of so many rows of the ledger: a piece is written anew whenever something is added,
+/// and a bin may deliver any number of deposits of the same minutes.
+const PIECE_BITS: u32 = 11;
 /// A deposit in a bucket: 3 bytes of its stream and of its time within the bucket, 5 of its row.
 const ENTRY_BYTES: usize = 8;
 
@@ -48,7 +51,7 @@ impl DepositTimes {
     }
 
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let upsert = "INSERT INTO deposit_time VALUES (?1, ?2, ?3) ON CONFLICT (bucket, bin)
+        let upsert = "INSERT INTO deposit_time VALUES (?1, ?2, ?3, ?4) ON CONFLICT (bucket, bin, piece)
              DO UPDATE SET entries = CAST(deposit_time.entries || excluded.entries AS BLOB)";
         let added = self.added.drain_in_order();
         for (key, entries) in &added {
@@ -56,7 +59,7 @@ impl DepositTimes {
                 stored.extend_from_slice(entries);
             }
         }
-        let lists = added.into_iter().map(|((bucket, bin), entries)| (bucket, bin, entries));
+        let lists = added.into_iter().map(|((bucket, bin), entries)| (bucket, bin, piece(&entries), entries));
         Ok(connection.execute_each(upsert, lists)?)
     }
 
@@ -109,18 +112,33 @@ pub fn for_each(
 }
 
 fn read_bucket(connection: &Connection, key: (i64, i64)) -> Result<Vec<u8>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2")?;
-    Ok(select.query_row(key, |row| row.get(0)).optional()?.unwrap_or_default())
+    let mut select =
+        connection.prepare_cached("SELECT entries FROM deposit_time WHERE bucket = ?1 AND bin = ?2 ORDER BY piece")?;
+    let (mut rows, mut entries) = (select.query(key)?, Vec::new());
+    while let Some(row) = rows.next()? {
+        entries.extend_from_slice(row.get_ref(0)?.as_blob()?);
+    }
+    Ok(entries)
+}
+
+/// Where what a transaction adds to a bucket belongs: by the first row of it.
+fn piece(entries: &[u8]) -> i64 {
+    entries.first_chunk::<ENTRY_BYTES>().map_or(0, |entry| row_of(entry) >> PIECE_BITS)
+}
+
+fn row_of(entry: &[u8; ENTRY_BYTES]) -> i64 {
+    let mut row = [0; 8];
+    row[..5].copy_from_slice(&entry[3..]);
+    i64::from_le_bytes(row)
 }
 
 fn read_entries(bucket: i64, bytes: &[u8], into: &mut Vec<Deposited>) -> Result<(), StoreError> {
-    for entry in bytes.chunks_exact(ENTRY_BYTES) {
-        let (mut stamp, mut row) = ([0; 4], [0; 8]);
+    for entry in bytes.as_chunks::<ENTRY_BYTES>().0 {
+        let mut stamp = [0; 4];
         stamp[..3].copy_from_slice(&entry[..3]);
-        row[..5].copy_from_slice(&entry[3..]);
         let stamp = u32::from_le_bytes(stamp);
         into.push(Deposited {
-            row: i64::from_le_bytes(row),
+            row: row_of(entry),
             time: bucket * BUCKET_MS + i64::from(stamp & ((1 << BUCKET_BITS) - 1)),
             stream: ledger::stream((stamp >> BUCKET_BITS) as u8)?,
         });

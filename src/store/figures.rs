@@ -51,23 +51,23 @@ pub fn deposits(
 }
 
 fn streams(connection: &Connection, site: &Site, span: Span) -> Result<Vec<StreamCount>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT day, stream, sum(in_window), sum(makeup), sum(off_hours), sum(correct), sum(incorrect),
+    let select = "SELECT day, stream, sum(in_window), sum(makeup), sum(off_hours), sum(correct), sum(incorrect),
                 sum(unjudged), sum(grams)
-         FROM hour_count WHERE site = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY day, stream",
-    )?;
-    let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
-    let mut streams = Vec::new();
-    while let Some(row) = rows.next()? {
-        streams.push(StreamCount {
-            day: Day(row.get(0)?),
-            stream: ledger::stream(row.get(1)?)?,
-            timing: TimingCounts { in_window: count(&row, 2)?, makeup: count(&row, 3)?, off_hours: count(&row, 4)? },
-            verdict: VerdictCounts { correct: count(&row, 5)?, incorrect: count(&row, 6)?, unjudged: count(&row, 7)? },
-            grams: count(&row, 8)?,
-        });
-    }
-    Ok(streams)
+         FROM hour_count WHERE day = ?1 AND site = ?2 GROUP BY day, stream";
+    let streams = connection.query_each(select, days(site, span), |row| {
+        let timing = TimingCounts { in_window: count(row, 2)?, makeup: count(row, 3)?, off_hours: count(row, 4)? };
+        let verdict = VerdictCounts { correct: count(row, 5)?, incorrect: count(row, 6)?, unjudged: count(row, 7)? };
+        Ok((Day(row.get(0)?), row.get(1)?, timing, verdict, count(row, 8)?))
+    })?;
+    let streams = streams.into_iter().map(|(day, stream, timing, verdict, grams)| {
+        Ok(StreamCount { day, stream: ledger::stream(stream)?, timing, verdict, grams })
+    });
+    streams.collect()
+}
+
+/// What is asked for of a site: its rows of a day lie beside those of the other sites.
+fn days(site: &Site, span: Span) -> impl Iterator<Item = (i32, i64)> {
+    span.dates().map(|date| (Day::of(date).0, site.key))
 }
 
 fn count(row: &Row<'_>, column: usize) -> super::sql::Result<u64> {
@@ -76,15 +76,16 @@ fn count(row: &Row<'_>, column: usize) -> super::sql::Result<u64> {
 
 /// Deposits by local hour of the day, 24 rows.
 pub fn hours(connection: &Connection, site: &Site, span: Span) -> Result<[TimingCounts; 24], StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT hour, sum(in_window), sum(makeup), sum(off_hours) FROM hour_count
-         WHERE site = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY hour",
-    )?;
+    let select = "SELECT hour, in_window, makeup, off_hours FROM hour_count WHERE day = ?1 AND site = ?2";
+    let found = connection.query_each(select, days(site, span), |row| {
+        Ok((row.get::<_, u16>(0)?, count(row, 1)?, count(row, 2)?, count(row, 3)?))
+    })?;
     let mut hours = [TimingCounts::default(); 24];
-    let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
-    while let Some(row) = rows.next()? {
-        if let Some(hour) = hours.get_mut(usize::from(row.get::<_, u16>(0)?)) {
-            *hour = TimingCounts { in_window: count(&row, 1)?, makeup: count(&row, 2)?, off_hours: count(&row, 3)? };
+    for (hour, in_window, makeup, off_hours) in found {
+        if let Some(hour) = hours.get_mut(usize::from(hour)) {
+            hour.in_window += in_window;
+            hour.makeup += makeup;
+            hour.off_hours += off_hours;
         }
     }
     Ok(hours)
@@ -92,17 +93,14 @@ pub fn hours(connection: &Connection, site: &Site, span: Span) -> Result<[Timing
 
 /// Deposits by weekday (Monday first) and local hour of the day.
 pub fn week(connection: &Connection, site: &Site, span: Span) -> Result<[[u64; 24]; 7], StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT day, hour, sum(in_window + makeup + off_hours) FROM hour_count
-         WHERE site = ?1 AND day BETWEEN ?2 AND ?3 GROUP BY day, hour",
-    )?;
+    let select = "SELECT day, hour, in_window + makeup + off_hours FROM hour_count WHERE day = ?1 AND site = ?2";
+    let found = connection
+        .query_each(select, days(site, span), |row| Ok((Day(row.get(0)?), row.get::<_, u16>(1)?, count(row, 2)?)))?;
     let mut week = [[0; 24]; 7];
-    let mut rows = select.query((site.key, span.first_day().0, span.last_day().0))?;
-    while let Some(row) = rows.next()? {
-        let weekday = Day(row.get(0)?).date().weekday().num_days_from_monday() as usize;
-        let hour = usize::from(row.get::<_, u16>(1)?);
-        if let Some(hour) = week.get_mut(weekday).and_then(|day| day.get_mut(hour)) {
-            *hour += count(&row, 2)?;
+    for (day, hour, deposits) in found {
+        let weekday = day.date().weekday().num_days_from_monday() as usize;
+        if let Some(hour) = week.get_mut(weekday).and_then(|day| day.get_mut(usize::from(hour))) {
+            *hour += deposits;
         }
     }
     Ok(week)
@@ -143,12 +141,11 @@ fn opportunities(
 type Presence = HashMap<(Day, u16), u64>;
 
 fn presence(connection: &Connection, site: &Site, span: Span) -> Result<Presence, StoreError> {
-    let mut select = connection
-        .prepare_cached("SELECT day, hour, minutes FROM presence WHERE site = ?1 AND day BETWEEN ?2 AND ?3")?;
-    let rows = select.query_map((site.key, span.first_day().0, span.last_day().0), |row| {
+    let select = "SELECT day, hour, minutes FROM presence WHERE day = ?1 AND site = ?2";
+    let found = connection.query_each(select, days(site, span), |row| {
         Ok(((Day(row.get(0)?), row.get(1)?), row.get::<_, i64>(2)?.cast_unsigned()))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(found.into_iter().collect())
 }
 
 fn reported(presence: &Presence, day: Day, opening: Opening) -> bool {

@@ -48,6 +48,7 @@ pub mod openings;
 pub mod pictures;
 mod place;
 pub mod quarantine;
+pub mod queue;
 pub mod readers;
 pub mod recount;
 pub mod registry;
@@ -82,11 +83,12 @@ pub use connection::schema_version;
 pub use intake::{Committed, Retried};
 use leases::{Job, Turn};
 use place::Place;
+use queue::WriterHandle;
 use readers::Readers;
 use sql::Connection;
 pub use url::StoreUrl;
 pub use writer::Health;
-use writer::{Announce, Writer, WriterHandle};
+use writer::{Announce, Writer};
 
 use crate::domain::inbound::Inbound;
 use crate::domain::registry::Registry;
@@ -212,12 +214,12 @@ impl Store {
     }
 
     /// Hands over publishes that are to share one transaction, such as a measured batch.
-    pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<writer::PendingAll, StoreError> {
+    pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<queue::PendingAll, StoreError> {
         self.writer.submit_all(inbounds).await
     }
 
     /// Like [`Store::commit`], for a caller that gathers the answers itself.
-    pub async fn submit(&self, inbound: Inbound) -> Result<writer::Pending, StoreError> {
+    pub async fn submit(&self, inbound: Inbound) -> Result<queue::Pending, StoreError> {
         self.writer.submit(inbound).await
     }
 

@@ -16,6 +16,8 @@ use crate::domain::zone::Local;
 
 /// Rows of the ledger that share one entry in `ledger_block`.
 pub const BLOCK_ROWS: i64 = 4096;
+/// What such an entry spans is told in whole hours: so few transactions have one to change.
+const SPAN_MS: i64 = 3_600_000;
 
 /// What a deposit counts as.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +38,8 @@ impl Counted {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct HourKey {
-    site: i64,
     day: i32,
+    site: i64,
     hour: u16,
     stream: u8,
 }
@@ -54,7 +56,7 @@ struct HourDelta {
 pub struct Rollups {
     cards: CardCounts,
     hours: Gathered<HourKey, HourDelta>,
-    presence: Gathered<(i64, i32, u16), i64>,
+    presence: Gathered<(i32, i64, u16), i64>,
     blocks: Gathered<(i64, i64), (i64, i64)>,
 }
 
@@ -86,18 +88,20 @@ impl Rollups {
     fn hour(&mut self, counted: &Counted, classified: &Classified) -> &mut HourDelta {
         let Classified { at, .. } = classified;
         let (site, stream) = (counted.site, counted.stream.code());
-        self.hours.entry(HourKey { site, day: at.day.0, hour: at.minute / 60, stream }, HourDelta::default)
+        self.hours.entry(HourKey { day: at.day.0, site, hour: at.minute / 60, stream }, HourDelta::default)
     }
 
     /// A bin of `site` reported at this minute.
     pub fn presence(&mut self, site: i64, at: Local) {
-        *self.presence.entry((site, at.day.0, at.minute / 60), || 0) |= 1 << (at.minute % 60);
+        *self.presence.entry((at.day.0, site, at.minute / 60), || 0) |= 1 << (at.minute % 60);
     }
 
     /// The ledger's row `id` holds an event of `site` that happened at `time`.
     pub fn ledger_row(&mut self, site: i64, id: i64, time: i64) {
-        let span = self.blocks.entry((site, id / BLOCK_ROWS), || (time, time));
-        *span = (span.0.min(time), span.1.max(time));
+        let first = time - time.rem_euclid(SPAN_MS);
+        let last = first + SPAN_MS - 1;
+        let span = self.blocks.entry((site, id / BLOCK_ROWS), || (first, last));
+        *span = (span.0.min(first), span.1.max(last));
         self.cards.at_row(id);
     }
 
@@ -105,23 +109,24 @@ impl Rollups {
     pub fn flush(&mut self, connection: &Connection) -> Result<(), StoreError> {
         self.cards.flush(connection)?;
         let hours = "INSERT INTO hour_count VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-             ON CONFLICT (site, day, hour, stream) DO UPDATE SET in_window = hour_count.in_window + excluded.in_window,
+             ON CONFLICT (day, site, hour, stream) DO UPDATE SET in_window = hour_count.in_window + excluded.in_window,
                  makeup = hour_count.makeup + excluded.makeup, off_hours = hour_count.off_hours + excluded.off_hours,
                  correct = hour_count.correct + excluded.correct, incorrect = hour_count.incorrect + excluded.incorrect,
                  unjudged = hour_count.unjudged + excluded.unjudged, grams = hour_count.grams + excluded.grams";
         let counts = self.hours.drain_in_order().into_iter().map(|(key, delta)| {
             let ([in_window, makeup, off_hours], [correct, incorrect, unjudged]) = (delta.timing, delta.verdict);
-            let HourKey { site, day, hour, stream } = key;
+            let HourKey { day, site, hour, stream } = key;
             (site, day, hour, stream, in_window, makeup, off_hours, correct, incorrect, unjudged, delta.grams)
         });
         connection.execute_each(hours, counts)?;
         let presence = "INSERT INTO presence VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (site, day, hour) DO UPDATE SET minutes = presence.minutes | excluded.minutes";
+             ON CONFLICT (day, site, hour) DO UPDATE SET minutes = presence.minutes | excluded.minutes";
         let minutes = self.presence.drain_in_order().into_iter();
-        connection.execute_each(presence, minutes.map(|((site, day, hour), minutes)| (site, day, hour, minutes)))?;
+        connection.execute_each(presence, minutes.map(|((day, site, hour), minutes)| (site, day, hour, minutes)))?;
         let blocks = "INSERT INTO ledger_block VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (site, block) DO UPDATE SET first_time = min(ledger_block.first_time, excluded.first_time),
-                 last_time = max(ledger_block.last_time, excluded.last_time)";
+                 last_time = max(ledger_block.last_time, excluded.last_time)
+             WHERE excluded.first_time < ledger_block.first_time OR excluded.last_time > ledger_block.last_time";
         let spans = self.blocks.drain_in_order().into_iter();
         connection.execute_each(blocks, spans.map(|((site, block), (first, last))| (site, block, first, last)))?;
         Ok(())

@@ -10,24 +10,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::cards::Cards;
 use super::cluster::Cluster;
 use super::intake::{Committed, Intake, Memory, Retried};
 use super::lanes::lane;
 use super::place::{Backoff, Place};
+use super::queue::{Batch, Job, QUEUE, WriterHandle, gather};
 use super::rollups::Rollups;
 use super::sql::Connection;
-use super::{StoreError, leases, ledger, registry, scrub};
+use super::{StoreError, leases, ledger, registry};
 use crate::domain::event::Event;
 use crate::domain::inbound::{Inbound, Sender, What};
 use crate::domain::registry::Registry;
 
-/// Publishes that may wait; a source that finds no place waits, and so does its device.
-const QUEUE: usize = 4_096;
-/// Events gathered into one transaction at most.
-const MAX_BATCH_EVENTS: usize = 5_000;
+/// How far apart transactions of publishes begin at least, while there are many: each costs a sync, and has every follower
+/// of the ledger look.
+const SPACING: Duration = Duration::from_millis(8);
 /// How often an idle writer looks whether the command line changed the registry.
 const IDLE: Duration = Duration::from_millis(250);
 
@@ -41,95 +41,6 @@ pub enum Health {
     #[default]
     Writing,
     Failing(String),
-}
-
-type Work = Box<dyn FnOnce(&mut Writer) + Send>;
-
-enum Job {
-    Commit(Inbound, oneshot::Sender<Result<Committed, StoreError>>),
-    Work(Work),
-}
-
-/// The answer to a submitted publish.
-pub type Pending = oneshot::Receiver<Result<Committed, StoreError>>;
-
-/// The answers to publishes submitted together.
-pub type PendingAll = oneshot::Receiver<Result<Vec<Committed>, StoreError>>;
-
-#[derive(Clone, Debug)]
-pub struct WriterHandle {
-    jobs: mpsc::Sender<Job>,
-    health: watch::Receiver<Health>,
-}
-
-impl WriterHandle {
-    pub async fn submit(&self, inbound: Inbound) -> Result<Pending, StoreError> {
-        let (answer, pending) = oneshot::channel();
-        self.jobs.send(Job::Commit(inbound, answer)).await.map_err(|_| StoreError::Closed)?;
-        Ok(pending)
-    }
-
-    pub async fn commit(&self, inbound: Inbound) -> Result<Committed, StoreError> {
-        self.submit(inbound).await?.await.map_err(|_| StoreError::Closed)?
-    }
-
-    pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<PendingAll, StoreError> {
-        let (answer, pending) = oneshot::channel();
-        let work: Work = Box::new(move |writer| {
-            let mut all = vec![None; inbounds.len()];
-            let mut failed = None;
-            writer.store_each(
-                inbounds.into_iter().enumerate().map(|(place, inbound)| (inbound, place)).collect(),
-                |place, stored| match stored {
-                    Ok(committed) => all[place] = Some(committed),
-                    Err(error) => failed = Some(error),
-                },
-            );
-            let all = all.into_iter().collect::<Option<Vec<_>>>();
-            // As in `write`: whoever asked may be gone, the work is done all the same.
-            let _ = answer.send(all.ok_or_else(|| failed.unwrap_or(StoreError::Closed)));
-        });
-        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
-        Ok(pending)
-    }
-
-    pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Session<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E> {
-        let (answer, pending) = oneshot::channel();
-        let work: Work = Box::new(move |writer| {
-            // A caller that has gone away has its work done all the same: it was asked for.
-            let _ = answer.send(writer.transact(work));
-        });
-        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
-        pending.await.map_err(|_| StoreError::Closed)?
-    }
-
-    pub async fn scrub(&self) -> Result<(), StoreError> {
-        let (answer, pending) = oneshot::channel();
-        let work: Work = Box::new(move |writer| {
-            // As in `write`: whoever asked may be gone.
-            let _ = answer.send(scrub::scrub(&writer.connection));
-        });
-        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
-        pending.await.map_err(|_| StoreError::Closed)?
-    }
-
-    /// Reads the registry, if it is another one than is known here.
-    pub async fn refresh(&self) -> Result<(), StoreError> {
-        let (answer, pending) = oneshot::channel();
-        let work: Work = Box::new(move |writer| {
-            // As in `write`: whoever asked may be gone.
-            let _ = answer.send(writer.mend().and_then(|()| writer.reload_registry()));
-        });
-        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
-        pending.await.map_err(|_| StoreError::Closed)?
-    }
-
-    pub fn health(&self) -> Health {
-        self.health.borrow().clone()
-    }
 }
 
 /// A transaction of other work than intake: registry, schedules, states.
@@ -170,7 +81,7 @@ pub(super) enum Announce {
 }
 
 pub struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     place: Place,
     backoff: Backoff,
     /// When a write last failed.
@@ -230,6 +141,7 @@ impl Writer {
             tracing::error!("the store's writer cannot start");
             return;
         };
+        let mut begun = Instant::now();
         loop {
             let waited = runtime.block_on(async { tokio::time::timeout(IDLE, queue.recv()).await });
             if let Err(error) = self.notice_other_writers() {
@@ -240,22 +152,9 @@ impl Writer {
                 Ok(None) => return,
                 Ok(Some(Job::Work(work))) => work(&mut self),
                 Ok(Some(Job::Commit(inbound, answer))) => {
-                    let mut events = inbound.events();
-                    let mut batch = vec![(inbound, answer)];
-                    let mut next = None;
-                    while events < MAX_BATCH_EVENTS {
-                        match queue.try_recv() {
-                            Ok(Job::Commit(inbound, answer)) => {
-                                events += inbound.events();
-                                batch.push((inbound, answer));
-                            }
-                            Ok(Job::Work(work)) => {
-                                next = Some(work);
-                                break;
-                            }
-                            Err(_) => break,
-                        }
-                    }
+                    let first = (inbound, answer);
+                    let (batch, next) = runtime.block_on(gather(first, &mut queue, begun + SPACING));
+                    begun = Instant::now();
                     self.commit(batch);
                     if let Some(work) = next {
                         work(&mut self);
@@ -265,7 +164,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: Vec<(Inbound, oneshot::Sender<Result<Committed, StoreError>>)>) {
+    fn commit(&mut self, batch: Batch) {
         self.store_each(batch, |answer, stored| {
             // The connection it came from may be gone; the device will ask again.
             let _ = answer.send(stored);
@@ -274,7 +173,11 @@ impl Writer {
 
     /// Stores publishes, in one transaction or, where several backends share the store, in one for each lane; each is
     /// answered after its own.
-    fn store_each<A>(&mut self, batch: Vec<(Inbound, A)>, mut answer: impl FnMut(A, Result<Committed, StoreError>)) {
+    pub(super) fn store_each<A>(
+        &mut self,
+        batch: Vec<(Inbound, A)>,
+        mut answer: impl FnMut(A, Result<Committed, StoreError>),
+    ) {
         if !self.place.shared {
             return self.store(None, batch, &mut answer);
         }
@@ -387,7 +290,7 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction and reloads the registry if it changed that.
-    fn transact<T, E: From<StoreError>>(
+    pub(super) fn transact<T, E: From<StoreError>>(
         &mut self,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -475,7 +378,7 @@ impl Writer {
     }
 
     /// Puts another connection in the place of a broken one. What memory holds is of a server that may have been another.
-    fn mend(&mut self) -> Result<(), StoreError> {
+    pub(super) fn mend(&mut self) -> Result<(), StoreError> {
         if !self.connection.is_broken() {
             return Ok(());
         }
@@ -539,7 +442,7 @@ impl Writer {
         Ok(())
     }
 
-    fn reload_registry(&mut self) -> Result<(), StoreError> {
+    pub(super) fn reload_registry(&mut self) -> Result<(), StoreError> {
         if registry::revision(&self.connection)? != self.registry.load().revision {
             self.registry.store(Arc::new(registry::load(&self.connection)?));
         }

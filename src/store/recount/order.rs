@@ -23,6 +23,8 @@ const PAGE: i64 = 100_000;
 const KEPT: usize = 20_000;
 
 const DAY_MS: i64 = 86_400_000;
+/// What is spanned is told in these.
+const HOUR_MS: i64 = 3_600_000;
 
 /// What the first look at the ledger has learnt for the second.
 #[derive(Debug, Default)]
@@ -87,7 +89,7 @@ struct Look<'a> {
     gaps: HashMap<i64, BTreeMap<i64, i64>, RandomState>,
     /// Rows of `event_row` as they were read.
     places: HashMap<(i64, i64), Vec<u8>, RandomState>,
-    /// Of the present block, by site: the first and the last instant.
+    /// Of the present block, by site: the first and the last instant, by whole hours.
     spans: BTreeMap<usize, (i64, i64)>,
     spans_counted: i64,
     ledger: Ledger,
@@ -107,8 +109,10 @@ impl Look<'_> {
         let gap = self.gaps.get(&boot).and_then(|gaps| gaps.range(..=seq).next_back());
         let missing = gap.is_some_and(|(_, last)| seq <= *last) || seq < 1 || seq >= of.next;
         self.marks.compare(!missing, || format!("seq {seq} of boot {boot} is in row {id}, and said not to have come"));
-        let span = self.spans.entry(of.site).or_insert((time, time));
-        *span = (span.0.min(time), span.1.max(time));
+        let hour = time.div_euclid(HOUR_MS);
+        let (first, last) = (hour * HOUR_MS, (hour + 1) * HOUR_MS - 1);
+        let span = self.spans.entry(of.site).or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
         *self.ledger.days.entry(time.div_euclid(DAY_MS)).or_default() += 1;
         Ok(())
     }

@@ -45,7 +45,7 @@ pub struct World<'a> {
     arrivals: i64,
     /// When devices say whether they are online.
     clock: i64,
-    pending: VecDeque<(Vec<Receipt>, fenlei::store::writer::Pending)>,
+    pending: VecDeque<(Vec<Receipt>, fenlei::store::queue::Pending)>,
 }
 
 impl<'a> World<'a> {

@@ -1,0 +1,132 @@
+//! What is asked of the writer: it waits in a queue, and publishes that wait together are stored together.
+
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::intake::Committed;
+use super::writer::{Health, Session, Writer};
+use super::{StoreError, scrub};
+use crate::domain::inbound::Inbound;
+
+/// Publishes that may wait; a source that finds no place waits, and so does its device.
+pub(super) const QUEUE: usize = 4_096;
+/// Events gathered into one transaction at most.
+const MAX_BATCH_EVENTS: usize = 5_000;
+
+pub(super) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
+
+pub(super) enum Job {
+    Commit(Inbound, oneshot::Sender<Result<Committed, StoreError>>),
+    Work(Work),
+}
+
+/// Publishes for one transaction, each with who waits for it.
+pub(super) type Batch = Vec<(Inbound, oneshot::Sender<Result<Committed, StoreError>>)>;
+
+/// The answer to a submitted publish.
+pub type Pending = oneshot::Receiver<Result<Committed, StoreError>>;
+
+/// The answers to publishes submitted together.
+pub type PendingAll = oneshot::Receiver<Result<Vec<Committed>, StoreError>>;
+
+#[derive(Clone, Debug)]
+pub struct WriterHandle {
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) health: watch::Receiver<Health>,
+}
+
+impl WriterHandle {
+    pub async fn submit(&self, inbound: Inbound) -> Result<Pending, StoreError> {
+        let (answer, pending) = oneshot::channel();
+        self.jobs.send(Job::Commit(inbound, answer)).await.map_err(|_| StoreError::Closed)?;
+        Ok(pending)
+    }
+
+    pub async fn commit(&self, inbound: Inbound) -> Result<Committed, StoreError> {
+        self.submit(inbound).await?.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<PendingAll, StoreError> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            let mut all = vec![None; inbounds.len()];
+            let mut failed = None;
+            writer.store_each(
+                inbounds.into_iter().enumerate().map(|(place, inbound)| (inbound, place)).collect(),
+                |place, stored| match stored {
+                    Ok(committed) => all[place] = Some(committed),
+                    Err(error) => failed = Some(error),
+                },
+            );
+            let all = all.into_iter().collect::<Option<Vec<_>>>();
+            // As in `write`: whoever asked may be gone, the work is done all the same.
+            let _ = answer.send(all.ok_or_else(|| failed.unwrap_or(StoreError::Closed)));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        Ok(pending)
+    }
+
+    pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // A caller that has gone away has its work done all the same: it was asked for.
+            let _ = answer.send(writer.transact(work));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        pending.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn scrub(&self) -> Result<(), StoreError> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // As in `write`: whoever asked may be gone.
+            let _ = answer.send(scrub::scrub(&writer.connection));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        pending.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Reads the registry, if it is another one than is known here.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let (answer, pending) = oneshot::channel();
+        let work: Work = Box::new(move |writer| {
+            // As in `write`: whoever asked may be gone.
+            let _ = answer.send(writer.mend().and_then(|()| writer.reload_registry()));
+        });
+        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        pending.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+}
+
+/// Gathers what waits, and what comes until `from`. Other work ends it, and is given as well.
+pub(super) async fn gather(
+    first: (Inbound, oneshot::Sender<Result<Committed, StoreError>>),
+    queue: &mut mpsc::Receiver<Job>,
+    from: Instant,
+) -> (Batch, Option<Work>) {
+    let mut events = first.0.events();
+    let mut batch = vec![first];
+    while events < MAX_BATCH_EVENTS {
+        let next = match queue.try_recv() {
+            Ok(next) => Some(next),
+            Err(_) => tokio::time::timeout_at(from.into(), queue.recv()).await.ok().flatten(),
+        };
+        match next {
+            Some(Job::Commit(inbound, answer)) => {
+                events += inbound.events();
+                batch.push((inbound, answer));
+            }
+            Some(Job::Work(work)) => return (batch, Some(work)),
+            None => break,
+        }
+    }
+    (batch, None)
+}
