@@ -61,7 +61,7 @@ pub(super) async fn look(store: Store, publisher: Publisher, clock: SharedClock,
     let (mut listening, mut watch) = (None, None);
     // After a start too: the clock may have been set meanwhile.
     let unsettled = Arc::new(AtomicBool::new(true));
-    let looking = every(LOOK_EVERY, &stop, "alarms", || {
+    let looking = every(LOOK_EVERY, &stop, "missed", || {
         let now = clock.now().timestamp_millis();
         if watch.get_or_insert_with(|| Watch::begin(&*clock)).leapt(&*clock).is_some() {
             // Whoever was heard a moment ago by the clock before is not to be missed by this one.

@@ -42,8 +42,8 @@ async fn nothing_is_taken(folder: &Folder, backend: &Backend, load: &Load, token
     assert_eq!(refused.headers()["retry-after"], "5");
     let read = backend.get(token, "organizations/jwh").await;
     assert_eq!(read["name"], "居委会", "what is there is read, and nothing of what was refused");
-    let (status, said) = folder.refused(&["token", "add", "--role", "admin"]);
-    assert_eq!(status, 1, "{said}");
+    let add = || folder.fenlei(&["token", "add", "--role", "admin"]).status.code();
+    assert_eq!((0..10).map(|_| add()).find(|code| *code != Some(0)), Some(Some(1)), "no room is left for it");
 }
 
 /// Nothing was lost, nothing came twice, and it never restarted.
