@@ -11,6 +11,8 @@ use crate::domain::inbound::Inbound;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.
 pub(super) const QUEUE: usize = 4_096;
+/// Events that are stored at once, without waiting for others.
+const ENOUGH: usize = 200;
 /// Events gathered into one transaction at most.
 const MAX_BATCH_EVENTS: usize = 5_000;
 
@@ -106,7 +108,7 @@ impl WriterHandle {
     }
 }
 
-/// Gathers what waits, and what comes until `from`. Other work ends it, and is given as well.
+/// Gathers what waits, and, as long as that is little, what comes until `from`. Other work ends it, and is given as well.
 pub(super) async fn gather(
     first: (Inbound, oneshot::Sender<Result<Committed, StoreError>>),
     queue: &mut mpsc::Receiver<Job>,
@@ -117,6 +119,8 @@ pub(super) async fn gather(
     while events < MAX_BATCH_EVENTS {
         let next = match queue.try_recv() {
             Ok(next) => Some(next),
+            // As many as a broker may have sent before it waits for answers: nothing more may come.
+            Err(_) if events >= ENOUGH => None,
             Err(_) => tokio::time::timeout_at(from.into(), queue.recv()).await.ok().flatten(),
         };
         match next {
