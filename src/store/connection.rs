@@ -59,7 +59,7 @@ fn open_file(path: &Path, cache_mib: u32) -> Result<Connection, StoreError> {
              PRAGMA temp_store = MEMORY;",
             u64::from(cache_mib) * 1024
         ))?;
-        // Otherwise a statement is planned anew whenever a value bound to it might suit another plan.
+        // Otherwise a statement is planned anew whenever a value bound to it might suit another plan: by readers too.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(128);
         Ok(connection)
@@ -79,6 +79,7 @@ pub fn open_reader(url: impl Into<StoreUrl>) -> Result<Connection, StoreError> {
         connection.busy_timeout(BUSY)?;
         let settings = "PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 1073741824;";
         connection.execute_batch(settings)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
