@@ -118,7 +118,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
             share::prove(&options).await.context("`mqtt.share`")?;
             let (outbox, waiting) = external::outbox();
             let wished = (states.clone(), kept.clone());
-            tasks.push(tokio::spawn(external::receive(options.clone(), sink, wished, connected, stop.clone())));
+            tasks.push(tokio::spawn(external::start(options.clone(), sink, wished, connected, &stop)?));
             let (connections, connected) = watch::channel(None);
             tasks.push(tokio::spawn(external::publish(options, waiting, connections, clock.clone(), stop.clone())));
             let reached = receiving.clone();

@@ -80,13 +80,14 @@ async fn drain(folder: &Path, port: u16, events: u64, clock: &SharedClock) -> an
     let (connections, reached) = watch::channel(None);
     tokio::spawn(external::publish(options.clone(), waiting, connections, clock.clone(), stop.clone()));
     let receipting = tokio::spawn(receipts.run(Publisher::External(outbox, reached)));
-    tokio::spawn(external::receive(options, sink, Default::default(), connected, stop.clone()));
+    let receiving = tokio::spawn(external::start(options, sink, Default::default(), connected, &stop)?);
     // The workload's events are all good and new: each is a row of the ledger.
     let all = i64::try_from(events)?;
     tokio::time::timeout(Duration::from_secs(600), committed.wait_for(|rows| *rows >= all)).await??;
     let elapsed = started.elapsed();
     stop.cancel();
     receipting.abort();
+    receiving.await?;
     Ok(elapsed)
 }
 

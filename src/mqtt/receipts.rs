@@ -1,8 +1,9 @@
-//! Receipts on their way to devices. A newer receipt of a boot says all that an older one said, so while
-//! the broker is slow only the newest of each waits.
+//! Receipts on their way to devices. A newer receipt of a boot says all that an older one said, so while the broker is slow,
+//! or much is stored, only the newest of each waits.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fenlei_wire::vocabulary::Channel;
 use tokio::sync::Notify;
@@ -10,6 +11,9 @@ use tokio::sync::Notify;
 use super::{Message, Publisher};
 use crate::domain::inbound::Sender;
 use crate::domain::marks::Receipt;
+
+/// Between two rounds of receipts: of what is stored meanwhile the newest goes alone.
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Debug, Default)]
 pub struct Receipts(Arc<Inner>);
@@ -48,6 +52,7 @@ impl Receipts {
                     Err(error) => tracing::error!(%error, "a receipt cannot be written as JSON"),
                 }
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
