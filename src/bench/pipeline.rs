@@ -14,8 +14,9 @@ use crate::domain::inbound::Inbound;
 use crate::store::queue::PendingAll;
 use crate::store::{Options, Store};
 
-/// Batches that the log and the pipeline take in turn.
-const TURN: usize = 20;
+/// Batches that the log and the pipeline take in turn: so many that what the store does beside its transactions is done
+/// during its own turns.
+const TURN: usize = 100;
 /// An event is received this long after it happened, in milliseconds.
 const UNDER_WAY: i64 = 1_000;
 

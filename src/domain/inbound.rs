@@ -70,6 +70,11 @@ impl Inbound {
         Self { received, what: read(topic, payload, received, key) }
     }
 
+    /// Takes it out, and leaves nothing.
+    pub fn take(&mut self) -> Self {
+        Self { received: self.received, what: std::mem::replace(&mut self.what, What::Nothing) }
+    }
+
     /// How much work it is.
     pub fn events(&self) -> usize {
         match &self.what {

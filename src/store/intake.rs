@@ -117,8 +117,8 @@ impl<'a> Intake<'a> {
 
     /// Reads what publishes are about to need, at once: each question to a server is a way there and back. A file answers
     /// as quickly one by one.
-    pub fn foresee(&mut self, inbounds: &[Inbound]) -> Result<(), StoreError> {
-        self.ledger.foresee(inbounds.iter().map(Inbound::events).sum())?;
+    pub fn foresee<'i>(&mut self, inbounds: impl Iterator<Item = &'i Inbound> + Clone) -> Result<(), StoreError> {
+        self.ledger.foresee(inbounds.clone().map(Inbound::events).sum())?;
         if self.connection.sqlite().is_some() {
             return Ok(());
         }

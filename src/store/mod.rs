@@ -16,6 +16,7 @@ pub mod campaigns;
 pub mod card_counts;
 pub mod card_keys;
 pub mod cards;
+mod checkpoint;
 pub mod clock_doubts;
 mod cluster;
 pub mod commands;

@@ -1,6 +1,6 @@
 //! What is asked of the writer: it waits in a queue, and publishes that wait together are stored together.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -13,6 +13,8 @@ use crate::domain::inbound::Inbound;
 pub(super) const QUEUE: usize = 4_096;
 /// Events that are stored at once, without waiting for others.
 const ENOUGH: usize = 200;
+/// How long the writer sleeps while it gathers.
+const GLANCE: Duration = Duration::from_millis(1);
 /// Events gathered into one transaction at most.
 const MAX_BATCH_EVENTS: usize = 5_000;
 
@@ -109,27 +111,29 @@ impl WriterHandle {
 }
 
 /// Gathers what waits, and, as long as that is little, what comes until `from`. Other work ends it, and is given as well.
-pub(super) async fn gather(
+pub(super) fn gather(
     first: (Inbound, oneshot::Sender<Result<Committed, StoreError>>),
     queue: &mut mpsc::Receiver<Job>,
     from: Instant,
 ) -> (Batch, Option<Work>) {
     let mut events = first.0.events();
-    let mut batch = vec![first];
+    let mut batch = Vec::with_capacity(1 + queue.len());
+    batch.push(first);
     while events < MAX_BATCH_EVENTS {
-        let next = match queue.try_recv() {
-            Ok(next) => Some(next),
-            // As many as a broker may have sent before it waits for answers: nothing more may come.
-            Err(_) if events >= ENOUGH => None,
-            Err(_) => tokio::time::timeout_at(from.into(), queue.recv()).await.ok().flatten(),
-        };
-        match next {
-            Some(Job::Commit(inbound, answer)) => {
+        match queue.try_recv() {
+            Ok(Job::Commit(inbound, answer)) => {
                 events += inbound.events();
                 batch.push((inbound, answer));
             }
-            Some(Job::Work(work)) => return (batch, Some(work)),
-            None => break,
+            Ok(Job::Work(work)) => return (batch, Some(work)),
+            Err(_) => {
+                let left = from.saturating_duration_since(Instant::now());
+                if left.is_zero() || events >= ENOUGH {
+                    break;
+                }
+                // It looks now and then: to be woken by each publish would cost more than to store it.
+                std::thread::sleep(left.min(GLANCE));
+            }
         }
     }
     (batch, None)

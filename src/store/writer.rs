@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use super::cards::Cards;
+use super::checkpoint::{Checkpoints, LEFT};
 use super::cluster::Cluster;
 use super::intake::{Committed, Intake, Memory, Retried};
 use super::lanes::lane;
@@ -83,6 +84,8 @@ pub(super) enum Announce {
 pub struct Writer {
     pub(super) connection: Connection,
     place: Place,
+    /// Of a file.
+    checkpoints: Option<Checkpoints>,
     backoff: Backoff,
     /// When a write last failed.
     failed: Option<Instant>,
@@ -112,9 +115,11 @@ impl Writer {
         let memory = Memory::default();
         let rollups = Rollups::default();
         let (backoff, noticed) = (Backoff::new(), Instant::now());
+        let checkpoints = connection.sqlite().map(Checkpoints::start).transpose()?;
         Ok(Self {
             connection,
             place,
+            checkpoints,
             backoff,
             failed: None,
             doubtful: false,
@@ -152,14 +157,18 @@ impl Writer {
                 Ok(None) => return,
                 Ok(Some(Job::Work(work))) => work(&mut self),
                 Ok(Some(Job::Commit(inbound, answer))) => {
-                    let first = (inbound, answer);
-                    let (batch, next) = runtime.block_on(gather(first, &mut queue, begun + SPACING));
+                    let (batch, next) = gather((inbound, answer), &mut queue, begun + SPACING);
                     begun = Instant::now();
                     self.commit(batch);
                     if let Some(work) = next {
                         work(&mut self);
                     }
                 }
+            }
+            if let (Some(checkpoints), Some(file)) = (&mut self.checkpoints, self.connection.sqlite())
+                && let Err(error) = checkpoints.look(file)
+            {
+                tracing::debug!(%error, "{LEFT}");
             }
         }
     }
@@ -223,45 +232,44 @@ impl Writer {
     fn store<A>(
         &mut self,
         lane: Option<u8>,
-        batch: Vec<(Inbound, A)>,
+        mut batch: Vec<(Inbound, A)>,
         answer: &mut impl FnMut(A, Result<Committed, StoreError>),
     ) {
-        let (inbounds, asked): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let publishes = inbounds.len();
         let outcome: Result<_, StoreError> = (|| {
             if lane.is_none() {
                 self.mend()?;
                 self.connection.begin()?;
             }
-            let inbounds = self.without_states_of_others(inbounds)?;
+            self.leave_states_to_others(&mut batch)?;
             let registry = self.registry.load_full();
             let (connection, memory) = (&self.connection, &mut self.memory);
             let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
-            intake.foresee(&inbounds)?;
-            let committed =
-                inbounds.into_iter().map(|inbound| intake.take_in(inbound)).collect::<Result<Vec<_>, StoreError>>()?;
+            intake.foresee(batch.iter().map(|(inbound, _)| inbound))?;
+            let take_in = |(inbound, _): &mut (Inbound, A)| intake.take_in(inbound.take());
+            let committed = batch.iter_mut().map(take_in).collect::<Result<Vec<_>, StoreError>>()?;
             let tally = intake.finish()?;
             self.connection.commit()?;
             Ok((committed, tally))
         })();
         match self.finish(outcome) {
             Ok((committed, tally)) => {
-                tally.publish_metrics(publishes);
-                asked.into_iter().zip(committed).for_each(|(asked, committed)| answer(asked, Ok(committed)));
+                tally.publish_metrics(batch.len());
+                batch.into_iter().zip(committed).for_each(|((_, asked), committed)| answer(asked, Ok(committed)));
             }
-            Err(error) => self.failed(error, asked.into_iter().map(|asked| ((), asked)).collect(), answer),
+            Err(error) => self.failed(error, batch, answer),
         }
     }
 
     /// A state that is to be stored when another backend receives them is left to that one, which has it from the broker
     /// too, and may have stored a later one.
-    fn without_states_of_others(&self, mut inbounds: Vec<Inbound>) -> Result<Vec<Inbound>, StoreError> {
-        let Announce::Cluster(cluster) = &self.announce else { return Ok(inbounds) };
-        let mut states = inbounds.iter_mut().filter(|inbound| matches!(inbound.what, What::State { .. })).peekable();
+    fn leave_states_to_others<A>(&self, batch: &mut [(Inbound, A)]) -> Result<(), StoreError> {
+        let Announce::Cluster(cluster) = &self.announce else { return Ok(()) };
+        let inbounds = batch.iter_mut().map(|(inbound, _)| inbound);
+        let mut states = inbounds.filter(|inbound| matches!(inbound.what, What::State { .. })).peekable();
         if states.peek().is_some() && !cluster.turn(leases::Job::States).holds(&self.connection)? {
             states.for_each(|inbound| inbound.what = What::Nothing);
         }
-        Ok(inbounds)
+        Ok(())
     }
 
     /// Tells whoever asks what the store does. The log hears of it once: its disk may be the one that is full.
@@ -278,10 +286,10 @@ impl Writer {
     }
 
     /// Nobody is told that anything was stored.
-    fn failed<I, A>(
+    fn failed<A>(
         &mut self,
         error: StoreError,
-        batch: Vec<(I, A)>,
+        batch: Vec<(Inbound, A)>,
         answer: &mut impl FnMut(A, Result<Committed, StoreError>),
     ) {
         metrics::counter!("fenlei_store_failures_total").increment(1);
