@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::backend::{self, Backend};
 use super::pipeline::{Pipeline, Stretch, stored_bytes};
-use super::questions::{self, Answers};
+use super::questions::{self, Answers, Asked};
 use super::workload::EVENTS_A_DAY;
 use crate::clock::SharedClock;
 
@@ -59,37 +59,36 @@ impl Report {
     }
 }
 
-/// Fills a store under `folder` with `events` events.
+/// Fills a store under `folder` with `events` events. What it was after the first stretch is kept, so that both are asked
+/// in turn: a machine that has worked for minutes need not be as quick as it was.
 pub async fn run(folder: &Path, events: u64, clock: &SharedClock) -> anyhow::Result<Report> {
     let until = clock.now();
     let mut pipeline = Pipeline::begin(folder, events, until).await?;
     let before = stored_bytes(folder)?;
-    let (mut stretches, mut resident, mut early, mut done) = (Vec::new(), Vec::new(), None, 0);
+    let early = folder.join("early");
+    let (mut stretches, mut resident, mut done) = (Vec::new(), Vec::new(), 0);
     while done < events {
         let stretch = pipeline.advance(STRETCH.min(events - done), BATCH).await?;
         done += stretch.events;
         stretches.push(stretch);
         resident.push(backend::resident(std::process::id())?);
-        if early.is_none() {
-            let workload = pipeline.leave();
-            let (answers, _) = ask(folder, last_day(done, events, until), clock).await?;
-            early = Some(answers);
-            pipeline = Pipeline::reopen(folder, workload)?;
+        if stretches.len() == 1 {
+            stored_bytes(folder)?;
+            std::fs::create_dir(&early)?;
+            std::fs::copy(folder.join("bench.db"), early.join("bench.db"))?;
         }
     }
-    drop(pipeline.leave());
+    drop(pipeline);
     let stored = stored_bytes(folder)?.saturating_sub(before);
-    let (late, cold_start) = ask(folder, last_day(done, events, until), clock).await?;
-    let answers = (early.unwrap_or(late), late);
+    let late = Backend::start(folder, clock).await?;
+    let cold_start = late.ready_after;
+    let first = Backend::start(&early, clock).await?;
+    let asked = |backend, folder, done| Asked { backend, folder, last: last_day(done, events, until) };
+    let answers =
+        questions::ask([asked(&first, &early, STRETCH.min(events)), asked(&late, folder, done)]).await?.into();
+    late.stop()?;
+    first.stop()?;
     Ok(Report { stretches, resident, stored, answers, cold_start })
-}
-
-async fn ask(folder: &Path, last: DateTime<Utc>, clock: &SharedClock) -> anyhow::Result<(Answers, Duration)> {
-    let backend = Backend::start(folder, clock).await?;
-    let answers = questions::ask(&backend, folder, last).await?;
-    let ready_after = backend.ready_after;
-    backend.stop()?;
-    Ok((answers, ready_after))
 }
 
 /// The last whole day of the workload of which `done` events of `events` are stored.

@@ -12,7 +12,7 @@ use super::workload::{Publish, Workload, prepare};
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Inbound;
 use crate::store::queue::PendingAll;
-use crate::store::{Options, Store};
+use crate::store::Store;
 
 /// Batches that the log and the pipeline take in turn: so many that what the store does beside its transactions is done
 /// during its own turns.
@@ -61,17 +61,6 @@ impl Pipeline {
         let key = CardKey::new([7; 32]);
         let store = prepare(folder, &key).await?;
         Ok(Self { store, key, log: log(folder)?, workload: Workload::new(events, until) })
-    }
-
-    /// Goes on with the store under `folder` after somebody else had it.
-    pub fn reopen(folder: &Path, workload: Workload) -> anyhow::Result<Self> {
-        let store = Store::open(&Options::at(folder.join("bench.db")))?;
-        Ok(Self { store, key: CardKey::new([7; 32]), log: log(folder)?, workload })
-    }
-
-    /// Leaves the store to somebody else.
-    pub fn leave(self) -> Workload {
-        self.workload
     }
 
     /// Stores the next `events` events in transactions of `batch`.
@@ -140,10 +129,13 @@ async fn finish(pending: Option<PendingAll>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The size of the store under `folder` once its log is folded in.
+/// The size of the store under `folder` once its log is folded in, all of it.
 pub fn stored_bytes(folder: &Path) -> anyhow::Result<u64> {
     let path = folder.join("bench.db");
     let connection = rusqlite::Connection::open(&path)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    // Whoever else is about to do the same comes first.
+    while connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))? {
+        std::thread::yield_now();
+    }
     Ok(path.metadata()?.len())
 }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use super::backend::Backend;
-use super::client::Client;
 use super::workload::COMMUNITY;
 use crate::store::connection;
 
@@ -26,34 +25,59 @@ pub struct Answers {
     pub count: Duration,
 }
 
-/// Asks about the 30 days that end with `last`.
-pub async fn ask(backend: &Backend, folder: &Path, last: DateTime<Utc>) -> anyhow::Result<Answers> {
-    let last = last.date_naive();
-    let first = last - Days::new(29);
-    let client = &backend.client;
-    let day = first + Days::new(14);
-    let month = format!("/api/v1/communities/{COMMUNITY}/participation?from={first}&to={last}&period=range");
-    let hours = format!("/api/v1/sites/site-0/hours?from={first}&to={last}");
-    let events = format!("/api/v1/events?site=site-0&from={day}T00:00:00Z&to={day}T23:00:00Z&limit=100");
-    Ok(Answers {
-        month: median(client, &month).await?,
-        hours: median(client, &hours).await?,
-        events: median(client, &events).await?,
-        count: count(folder, first, last)?,
-    })
+/// A store that is served, and the last of the 30 days that it is asked about.
+pub struct Asked<'a> {
+    pub backend: &'a Backend,
+    pub folder: &'a Path,
+    pub last: DateTime<Utc>,
 }
 
-async fn median(client: &Client, path: &str) -> anyhow::Result<Duration> {
-    let mut took = Vec::new();
-    for _ in 0..TURNS {
-        took.push(client.get(path).await?.took);
+impl Asked<'_> {
+    fn days(&self) -> (NaiveDate, NaiveDate) {
+        let last = self.last.date_naive();
+        (last - Days::new(29), last)
     }
-    took.sort();
-    Ok(took[TURNS / 2])
 }
 
-fn count(folder: &Path, first: NaiveDate, last: NaiveDate) -> anyhow::Result<Duration> {
-    let connection = connection::open_reader(folder.join("bench.db"))?;
+/// Asks both stores each question in turn.
+pub async fn ask(both: [Asked<'_>; 2]) -> anyhow::Result<[Answers; 2]> {
+    let month = medians(&both, |first, last| {
+        format!("/api/v1/communities/{COMMUNITY}/participation?from={first}&to={last}&period=range")
+    });
+    let hours = medians(&both, |first, last| format!("/api/v1/sites/site-0/hours?from={first}&to={last}"));
+    let events = medians(&both, |first, _| {
+        let day = first + Days::new(14);
+        format!("/api/v1/events?site=site-0&from={day}T00:00:00Z&to={day}T23:00:00Z&limit=100")
+    });
+    let (month, hours, events) = (month.await?, hours.await?, events.await?);
+    let [early, late] = &both;
+    let answers = |place: usize, asked: &Asked<'_>| -> anyhow::Result<Answers> {
+        let count = count(asked)?;
+        Ok(Answers { month: month[place], hours: hours[place], events: events[place], count })
+    };
+    Ok([answers(0, early)?, answers(1, late)?])
+}
+
+async fn medians(
+    both: &[Asked<'_>; 2],
+    path: impl Fn(NaiveDate, NaiveDate) -> String,
+) -> anyhow::Result<[Duration; 2]> {
+    let mut took = [Vec::new(), Vec::new()];
+    for _ in 0..TURNS {
+        for (asked, took) in both.iter().zip(&mut took) {
+            let (first, last) = asked.days();
+            took.push(asked.backend.client.get(&path(first, last)).await?.took);
+        }
+    }
+    Ok(took.map(|mut took| {
+        took.sort();
+        took[TURNS / 2]
+    }))
+}
+
+fn count(asked: &Asked<'_>) -> anyhow::Result<Duration> {
+    let (first, last) = asked.days();
+    let connection = connection::open_reader(asked.folder.join("bench.db"))?;
     let day =
         |day: NaiveDate| (day.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(8)).timestamp_millis();
     let begun = Instant::now();
