@@ -24,7 +24,7 @@ const READ: usize = 64 * 1_024;
 /// What comes.
 pub(super) struct Incoming(FramedRead<OwnedReadHalf, Codec>);
 
-/// What goes. Nothing leaves before it is flushed, or is as much as a packet of the network takes several of.
+/// What goes: when it is flushed, or is some KiB.
 pub(super) struct Outgoing(FramedWrite<OwnedWriteHalf, Codec>);
 
 /// How a session is asked for.
