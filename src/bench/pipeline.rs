@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use super::workload::{Publish, Workload, prepare};
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Inbound;
-use crate::store::queue::PendingAll;
 use crate::store::Store;
+use crate::store::queue::PendingAll;
 
 /// Batches that the log and the pipeline take in turn: so many that what the store does beside its transactions is done
 /// during its own turns.
