@@ -13,7 +13,7 @@ use rumqttc::v5::mqttbytes::v5::{
     Filter, Packet, PingReq, PubAck, Publish, Subscribe, SubscribeReasonCode, Unsubscribe,
 };
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::super::wished::{Kept, Wish};
@@ -108,6 +108,8 @@ async fn receive_once(backend: &Backend, backoff: &mut Backoff) -> Result<std::c
     let followed = [(STATES, &backend.states), (CONFIGS, &backend.kept.wish)];
     let mut followed = followed.map(|(filter, wish)| Followed { filter, wish: wish.follow(), asked: None });
     let mut ping = interval_at(Instant::now() + keep_alive / 2, keep_alive / 2);
+    // After a machine that stood still the broker has its time to answer too.
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut answered, mut subscribed, mut named) = (true, false, 1);
     let mut under_way = VecDeque::new();
     loop {
@@ -139,8 +141,9 @@ async fn receive_once(backend: &Backend, backoff: &mut Backoff) -> Result<std::c
             stored = first(&mut under_way) => acknowledge(stored, &mut under_way, &mut outgoing).await?,
             () = changed(&mut followed), if subscribed => follow(&mut followed, &mut named, &mut outgoing, *alone).await?,
             _ = ping.tick() => {
-                // While nothing is taken in, an answer is not heard either.
-                if !std::mem::replace(&mut answered, false) && under_way.len() < ROOM {
+                // While nothing is taken in, an answer is not heard either, and may lie there when there is room again.
+                let room = under_way.len() < ROOM;
+                if !std::mem::replace(&mut answered, !room) && room {
                     return Err(Ended::Line("the broker does not answer".to_owned()));
                 }
                 outgoing.put(Packet::PingReq(PingReq)).await?;
