@@ -1,12 +1,13 @@
 //! What is asked of the writer: it waits in a queue, and publishes that wait together are stored together.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::StoreError;
 use super::intake::Committed;
 use super::writer::{Health, Session, Writer};
-use super::{StoreError, scrub};
 use crate::domain::inbound::Inbound;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.
@@ -22,11 +23,56 @@ pub(super) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
 
 pub(super) enum Job {
     Commit(Inbound, oneshot::Sender<Result<Committed, StoreError>>),
+    /// Publishes that share a transaction, and their answer.
+    Together(Vec<Inbound>, oneshot::Sender<Result<Vec<Committed>, StoreError>>),
     Work(Work),
 }
 
 /// Publishes for one transaction, each with who waits for it.
-pub(super) type Batch = Vec<(Inbound, oneshot::Sender<Result<Committed, StoreError>>)>;
+pub(super) type Batch = Vec<(Inbound, Asked)>;
+
+/// Who waits for a publish to be stored.
+pub(super) enum Asked {
+    Alone(oneshot::Sender<Result<Committed, StoreError>>),
+    /// With others: the how manieth of them it is.
+    Together(Arc<Answers>, usize),
+}
+
+impl Asked {
+    pub(super) fn answer(self, stored: Result<Committed, StoreError>) {
+        match self {
+            // The connection it came from may be gone; the device will ask again.
+            Self::Alone(asked) => drop(asked.send(stored)),
+            Self::Together(answers, place) => {
+                let mut all = answers.stored.lock().unwrap_or_else(PoisonError::into_inner);
+                all[place] = stored.ok();
+            }
+        }
+    }
+}
+
+/// The answers to publishes submitted together: given when the last one is.
+pub(super) struct Answers {
+    stored: Mutex<Vec<Option<Committed>>>,
+    asked: Option<oneshot::Sender<Result<Vec<Committed>, StoreError>>>,
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        let stored = std::mem::take(self.stored.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if let Some(asked) = self.asked.take() {
+            // As above: whoever asked may be gone.
+            let _ = asked.send(stored.into_iter().collect::<Option<Vec<_>>>().ok_or(StoreError::Closed));
+        }
+    }
+}
+
+/// Publishes submitted together, for one transaction.
+pub(super) fn together(inbounds: Vec<Inbound>, asked: oneshot::Sender<Result<Vec<Committed>, StoreError>>) -> Batch {
+    let answers = Arc::new(Answers { stored: Mutex::new(vec![None; inbounds.len()]), asked: Some(asked) });
+    let each = inbounds.into_iter().enumerate();
+    each.map(|(place, inbound)| (inbound, Asked::Together(Arc::clone(&answers), place))).collect()
+}
 
 /// The answer to a submitted publish.
 pub type Pending = oneshot::Receiver<Result<Committed, StoreError>>;
@@ -53,21 +99,7 @@ impl WriterHandle {
 
     pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<PendingAll, StoreError> {
         let (answer, pending) = oneshot::channel();
-        let work: Work = Box::new(move |writer| {
-            let mut all = vec![None; inbounds.len()];
-            let mut failed = None;
-            writer.store_each(
-                inbounds.into_iter().enumerate().map(|(place, inbound)| (inbound, place)).collect(),
-                |place, stored| match stored {
-                    Ok(committed) => all[place] = Some(committed),
-                    Err(error) => failed = Some(error),
-                },
-            );
-            let all = all.into_iter().collect::<Option<Vec<_>>>();
-            // As in `write`: whoever asked may be gone, the work is done all the same.
-            let _ = answer.send(all.ok_or_else(|| failed.unwrap_or(StoreError::Closed)));
-        });
-        self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        self.jobs.send(Job::Together(inbounds, answer)).await.map_err(|_| StoreError::Closed)?;
         Ok(pending)
     }
 
@@ -88,7 +120,7 @@ impl WriterHandle {
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |writer| {
             // As in `write`: whoever asked may be gone.
-            let _ = answer.send(scrub::scrub(&writer.connection));
+            let _ = answer.send(writer.scrub());
         });
         self.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Closed)?;
         pending.await.map_err(|_| StoreError::Closed)?
@@ -111,21 +143,17 @@ impl WriterHandle {
 }
 
 /// Gathers what waits, and, as long as that is little, what comes until `from`. Other work ends it, and is given as well.
-pub(super) fn gather(
-    first: (Inbound, oneshot::Sender<Result<Committed, StoreError>>),
-    queue: &mut mpsc::Receiver<Job>,
-    from: Instant,
-) -> (Batch, Option<Work>) {
+pub(super) fn gather(first: (Inbound, Asked), queue: &mut mpsc::Receiver<Job>, from: Instant) -> (Batch, Option<Job>) {
     let mut events = first.0.events();
     let mut batch = Vec::with_capacity(1 + queue.len());
     batch.push(first);
     while events < MAX_BATCH_EVENTS {
         match queue.try_recv() {
-            Ok(Job::Commit(inbound, answer)) => {
+            Ok(Job::Commit(inbound, asked)) => {
                 events += inbound.events();
-                batch.push((inbound, answer));
+                batch.push((inbound, Asked::Alone(asked)));
             }
-            Ok(Job::Work(work)) => return (batch, Some(work)),
+            Ok(other) => return (batch, Some(other)),
             Err(_) => {
                 let left = from.saturating_duration_since(Instant::now());
                 if left.is_zero() || events >= ENOUGH {

@@ -1,5 +1,7 @@
 //! Why the store takes no writes, in words for whoever runs it.
 
+use std::io::ErrorKind;
+
 use rusqlite::ErrorCode;
 
 use super::{StoreError, sql};
@@ -9,6 +11,11 @@ impl StoreError {
     pub fn plainly(&self) -> &'static str {
         match self {
             Self::Sql(error) => of_statement(error),
+            Self::File(error) => match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FULL,
+                ErrorKind::ReadOnlyFilesystem => READ_ONLY,
+                _ => REFUSES,
+            },
             Self::OutOfReach => "the server is out of reach",
             Self::Closed => "the store is shutting down",
             _ => OTHER,
@@ -28,6 +35,8 @@ pub(super) fn told(error: &sql::Error) -> String {
 }
 
 const FULL: &str = "the disk is full";
+const READ_ONLY: &str = "the file, or the disk under it, is read-only";
+const REFUSES: &str = "the disk refuses to read or write";
 const OTHER: &str = "a write failed; the log says why";
 
 fn of_statement(error: &sql::Error) -> &'static str {
@@ -40,9 +49,9 @@ fn of_statement(error: &sql::Error) -> &'static str {
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => FULL,
-        Some(ErrorCode::ReadOnly) => "the file, or the disk under it, is read-only",
+        Some(ErrorCode::ReadOnly) => READ_ONLY,
         Some(ErrorCode::CannotOpen) => "the file cannot be opened",
-        Some(ErrorCode::SystemIoFailure) => "the disk refuses to read or write",
+        Some(ErrorCode::SystemIoFailure) => REFUSES,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "the file is damaged",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program keeps the file locked",
         _ => OTHER,

@@ -1,11 +1,10 @@
-//! The one thread that writes. It takes whatever waits, stores it in one transaction and answers each
-//! sender after the commit: many devices share one flush of the disk, a single one waits for nobody.
+//! The one thread that writes. It takes whatever waits and stores it in one transaction (see [`super::publishes`]): many
+//! devices share one flush of the disk, a single one waits for nobody.
 //!
 //! Where several backends share the store, what waits is divided into lanes by the site it belongs to. In a lane one
 //! backend writes at a time, and remembers nothing from one transaction to the next; other work than intake takes all
 //! lanes. So whatever a transaction reads of a site nobody else changes before it has ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,15 +14,15 @@ use tokio::sync::{mpsc, watch};
 use super::cards::Cards;
 use super::checkpoint::{Checkpoints, LEFT};
 use super::cluster::Cluster;
-use super::intake::{Committed, Intake, Memory, Retried};
-use super::lanes::lane;
+use super::flush::{Durability, Flush};
+use super::intake::{Intake, Memory, Retried};
 use super::place::{Backoff, Place};
-use super::queue::{Batch, Job, QUEUE, WriterHandle, gather};
+use super::queue::{Asked, Job, QUEUE, WriterHandle, gather, together};
 use super::rollups::Rollups;
 use super::sql::Connection;
-use super::{StoreError, leases, ledger, registry};
+use super::{StoreError, ledger, registry, scrub};
 use crate::domain::event::Event;
-use crate::domain::inbound::{Inbound, Sender, What};
+use crate::domain::inbound::Sender;
 use crate::domain::registry::Registry;
 
 /// How far apart transactions of publishes begin at least, while there are many: each costs a sync, and has every follower
@@ -74,6 +73,7 @@ impl Session<'_> {
 }
 
 /// Who is told of commits.
+#[derive(Clone)]
 pub(super) enum Announce {
     /// Those who follow the ledger, with its last row.
     Here(watch::Sender<i64>),
@@ -81,11 +81,25 @@ pub(super) enum Announce {
     Cluster(Cluster),
 }
 
+impl Announce {
+    /// The disk has a transaction, and the ledger up to this row.
+    pub(super) fn tell(&self, last: i64) {
+        match self {
+            Self::Here(committed) => {
+                committed.send_if_modified(|known| std::mem::replace(known, last) != last);
+            }
+            Self::Cluster(cluster) => cluster.nudge(),
+        }
+    }
+}
+
 pub struct Writer {
     pub(super) connection: Connection,
-    place: Place,
+    pub(super) place: Place,
     /// Of a file.
     checkpoints: Option<Checkpoints>,
+    /// Of a file.
+    pub(super) flush: Option<Flush>,
     backoff: Backoff,
     /// When a write last failed.
     failed: Option<Instant>,
@@ -93,13 +107,13 @@ pub struct Writer {
     doubtful: bool,
     /// When it was last looked whether others wrote.
     noticed: Instant,
-    registry: Arc<ArcSwap<Registry>>,
+    pub(super) registry: Arc<ArcSwap<Registry>>,
     data_version: i64,
-    announce: Announce,
+    pub(super) announce: Announce,
     health: watch::Sender<Health>,
-    memory: Memory,
-    rollups: Rollups,
-    quarantine_cap: u32,
+    pub(super) memory: Memory,
+    pub(super) rollups: Rollups,
+    pub(super) quarantine_cap: u32,
 }
 
 impl Writer {
@@ -116,10 +130,12 @@ impl Writer {
         let rollups = Rollups::default();
         let (backoff, noticed) = (Backoff::new(), Instant::now());
         let checkpoints = connection.sqlite().map(Checkpoints::start).transpose()?;
+        let flush = connection.sqlite().map(Flush::start).transpose()?;
         Ok(Self {
             connection,
             place,
             checkpoints,
+            flush,
             backoff,
             failed: None,
             doubtful: false,
@@ -146,23 +162,25 @@ impl Writer {
             tracing::error!("the store's writer cannot start");
             return;
         };
-        let mut begun = Instant::now();
+        let (mut begun, mut next) = (Instant::now(), None);
         loop {
-            let waited = runtime.block_on(async { tokio::time::timeout(IDLE, queue.recv()).await });
+            let waited = match next.take() {
+                Some(job) => Ok(Some(job)),
+                None => runtime.block_on(async { tokio::time::timeout(IDLE, queue.recv()).await }),
+            };
             if let Err(error) = self.notice_other_writers() {
                 tracing::warn!(%error, "cannot look for changes made by the command line");
             }
             match waited {
-                Err(_) => self.probe(),
+                Err(_) => self.pause(),
                 Ok(None) => return,
                 Ok(Some(Job::Work(work))) => work(&mut self),
-                Ok(Some(Job::Commit(inbound, answer))) => {
-                    let (batch, next) = gather((inbound, answer), &mut queue, begun + SPACING);
+                Ok(Some(Job::Together(inbounds, asked))) => self.store_each(together(inbounds, asked)),
+                Ok(Some(Job::Commit(inbound, asked))) => {
+                    let batch;
+                    (batch, next) = gather((inbound, Asked::Alone(asked)), &mut queue, begun + SPACING);
                     begun = Instant::now();
-                    self.commit(batch);
-                    if let Some(work) = next {
-                        work(&mut self);
-                    }
+                    self.store_each(batch);
                 }
             }
             if let (Some(checkpoints), Some(file)) = (&mut self.checkpoints, self.connection.sqlite())
@@ -173,107 +191,8 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: Batch) {
-        self.store_each(batch, |answer, stored| {
-            // The connection it came from may be gone; the device will ask again.
-            let _ = answer.send(stored);
-        });
-    }
-
-    /// Stores publishes, in one transaction or, where several backends share the store, in one for each lane; each is
-    /// answered after its own.
-    pub(super) fn store_each<A>(
-        &mut self,
-        batch: Vec<(Inbound, A)>,
-        mut answer: impl FnMut(A, Result<Committed, StoreError>),
-    ) {
-        if !self.place.shared {
-            return self.store(None, batch, &mut answer);
-        }
-        let (mut waiting, mut wait) = (batch, false);
-        while !waiting.is_empty() {
-            let registry = self.registry.load_full();
-            let mut lanes: BTreeMap<u8, Vec<_>> = BTreeMap::new();
-            for (inbound, asked) in std::mem::take(&mut waiting) {
-                lanes.entry(lane(&inbound, &registry)).or_default().push((inbound, asked));
-            }
-            for (lane, batch) in lanes {
-                match self.enter(lane, wait, registry.revision) {
-                    Ok(true) => self.store(Some(lane), batch, &mut answer),
-                    Ok(false) => waiting.extend(batch),
-                    Err(error) => self.failed(error, batch, &mut answer),
-                }
-            }
-            // The lanes that are free come first; the others are waited for when there is nothing else to do.
-            wait = true;
-        }
-    }
-
-    /// Begins the transaction of a lane. `false`: another backend is in it, or changed the registry, by which a publish
-    /// belongs to a lane.
-    fn enter(&mut self, lane: u8, wait: bool, revision: i64) -> Result<bool, StoreError> {
-        let entered = (|| {
-            self.mend()?;
-            let Some(session) = self.connection.postgres() else { return Err(StoreError::NotShareable) };
-            if !session.begin_in(lane, wait)? {
-                return Ok(false);
-            }
-            self.reload_registry()?;
-            let entered = self.registry.load().revision == revision;
-            if !entered {
-                self.connection.rollback()?;
-            }
-            Ok(entered)
-        })();
-        if entered.is_ok() { entered } else { self.finish(entered) }
-    }
-
-    /// Stores publishes in one transaction, which is begun already where it is that of a lane.
-    fn store<A>(
-        &mut self,
-        lane: Option<u8>,
-        mut batch: Vec<(Inbound, A)>,
-        answer: &mut impl FnMut(A, Result<Committed, StoreError>),
-    ) {
-        let outcome: Result<_, StoreError> = (|| {
-            if lane.is_none() {
-                self.mend()?;
-                self.connection.begin()?;
-            }
-            self.leave_states_to_others(&mut batch)?;
-            let registry = self.registry.load_full();
-            let (connection, memory) = (&self.connection, &mut self.memory);
-            let mut intake = Intake::begin(connection, &registry, &mut self.rollups, memory, self.quarantine_cap)?;
-            intake.foresee(batch.iter().map(|(inbound, _)| inbound))?;
-            let take_in = |(inbound, _): &mut (Inbound, A)| intake.take_in(inbound.take());
-            let committed = batch.iter_mut().map(take_in).collect::<Result<Vec<_>, StoreError>>()?;
-            let tally = intake.finish()?;
-            self.connection.commit()?;
-            Ok((committed, tally))
-        })();
-        match self.finish(outcome) {
-            Ok((committed, tally)) => {
-                tally.publish_metrics(batch.len());
-                batch.into_iter().zip(committed).for_each(|((_, asked), committed)| answer(asked, Ok(committed)));
-            }
-            Err(error) => self.failed(error, batch, answer),
-        }
-    }
-
-    /// A state that is to be stored when another backend receives them is left to that one, which has it from the broker
-    /// too, and may have stored a later one.
-    fn leave_states_to_others<A>(&self, batch: &mut [(Inbound, A)]) -> Result<(), StoreError> {
-        let Announce::Cluster(cluster) = &self.announce else { return Ok(()) };
-        let inbounds = batch.iter_mut().map(|(inbound, _)| inbound);
-        let mut states = inbounds.filter(|inbound| matches!(inbound.what, What::State { .. })).peekable();
-        if states.peek().is_some() && !cluster.turn(leases::Job::States).holds(&self.connection)? {
-            states.for_each(|inbound| inbound.what = What::Nothing);
-        }
-        Ok(())
-    }
-
     /// Tells whoever asks what the store does. The log hears of it once: its disk may be the one that is full.
-    fn fails(&mut self, error: &StoreError) {
+    pub(super) fn fails(&mut self, error: &StoreError) {
         if !self.connection.is_broken() {
             self.failed = Some(Instant::now());
         }
@@ -285,26 +204,13 @@ impl Writer {
         }
     }
 
-    /// Nobody is told that anything was stored.
-    fn failed<A>(
-        &mut self,
-        error: StoreError,
-        batch: Vec<(Inbound, A)>,
-        answer: &mut impl FnMut(A, Result<Committed, StoreError>),
-    ) {
-        metrics::counter!("fenlei_store_failures_total").increment(1);
-        self.fails(&error);
-        batch.into_iter().for_each(|(_, asked)| answer(asked, Err(StoreError::Closed)));
-    }
-
     /// Runs `work` in a transaction and reloads the registry if it changed that.
     pub(super) fn transact<T, E: From<StoreError>>(
         &mut self,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let outcome: Result<T, E> = (|| {
-            self.mend()?;
-            self.connection.begin().map_err(StoreError::from)?;
+        let outcome: Result<_, E> = (|| {
+            self.begin(Durability::Committed)?;
             if self.place.shared {
                 self.reload_registry()?;
             }
@@ -318,32 +224,54 @@ impl Writer {
             };
             let done = work(&mut session)?;
             self.rollups.flush(&self.connection)?;
-            let commit = || -> Result<(), StoreError> { Ok(self.connection.commit()?) };
-            commit()?;
-            Ok(done)
+            let last = self.last_row()?;
+            self.connection.commit().map_err(StoreError::from)?;
+            Ok((done, last))
         })();
         self.doubtful |= outcome.is_err();
-        let done = self.finish(outcome)?;
+        let (done, last) = self.finish(outcome)?;
+        self.works();
+        self.announce.tell(last);
         self.reload_registry()?;
         Ok(done)
     }
 
+    /// Begins a transaction; see [`Writer::finish`].
+    pub(super) fn begin(&mut self, durability: Durability) -> Result<(), StoreError> {
+        self.mend()?;
+        self.is_to_be(durability)?;
+        self.connection.begin()?;
+        self.flush.as_mut().map_or(Ok(()), Flush::mend)?;
+        Ok(())
+    }
+
+    /// When the disk is to have the next transactions. One that it is to have once it is committed waits for those before.
+    fn is_to_be(&mut self, durability: Durability) -> Result<(), StoreError> {
+        if durability == Durability::Committed {
+            self.settle()?;
+        }
+        match (&mut self.flush, self.connection.sqlite()) {
+            (Some(flush), Some(file)) => flush.set(file, durability),
+            _ => Ok(()),
+        }
+    }
+
+    /// The ledger's last row, as this transaction leaves it; of no use where others write to it.
+    pub(super) fn last_row(&self) -> Result<i64, StoreError> {
+        match self.announce {
+            Announce::Here(_) => ledger::last_row(&self.connection),
+            Announce::Cluster(_) => Ok(0),
+        }
+    }
+
     /// After a transaction: on failure forgets everything that memory holds beyond the file.
-    fn finish<T, E: From<StoreError>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
+    pub(super) fn finish<T, E: From<StoreError>>(&mut self, outcome: Result<T, E>) -> Result<T, E> {
         match outcome {
             Ok(done) => {
-                self.works();
-                match &self.announce {
-                    Announce::Here(committed) => {
-                        self.memory.boots.trim();
-                        let last = ledger::last_row(&self.connection)?;
-                        committed.send_if_modified(|known| std::mem::replace(known, last) != last);
-                    }
-                    Announce::Cluster(cluster) => {
-                        // What another backend writes next is not known here.
-                        self.memory = Memory::default();
-                        cluster.nudge();
-                    }
+                match self.announce {
+                    Announce::Here(_) => self.memory.boots.trim(),
+                    // What another backend writes next is not known here.
+                    Announce::Cluster(_) => self.memory = Memory::default(),
                 }
                 Ok(done)
             }
@@ -361,8 +289,8 @@ impl Writer {
         }
     }
 
-    /// Something was written.
-    fn works(&mut self) {
+    /// The disk has what was written.
+    pub(super) fn works(&mut self) {
         if self.failed.is_some_and(|failed| failed.elapsed() < PROVED) {
             return;
         }
@@ -372,7 +300,7 @@ impl Writer {
         }
     }
 
-    /// The server is out of reach. Whoever asks what the store does is told, and [`Writer::probe`] sees to it.
+    /// The server is out of reach. Whoever asks what the store does is told, and [`Writer::pause`] sees to it.
     fn lost(&mut self) {
         const LOST: &str = "the connection to the server is lost";
         self.health.send_if_modified(|health| {
@@ -413,9 +341,11 @@ impl Writer {
         }
     }
 
-    /// While writing fails and no device asks, finds out by itself when it works again; and whether it does, where something
+    /// Nothing waits. While writing fails and no device asks, finds out by itself when it works again; and whether it does, where something
     /// else than a device came to nothing.
-    fn probe(&mut self) {
+    fn pause(&mut self) {
+        // What it tells is told.
+        let _ = self.settle();
         if self.connection.is_broken() {
             self.lost();
         }
@@ -448,6 +378,12 @@ impl Writer {
             self.reload_registry()?;
         }
         Ok(())
+    }
+
+    /// See [`scrub`].
+    pub(super) fn scrub(&mut self) -> Result<(), StoreError> {
+        self.is_to_be(Durability::Committed)?;
+        scrub::scrub(&self.connection)
     }
 
     pub(super) fn reload_registry(&mut self) -> Result<(), StoreError> {
