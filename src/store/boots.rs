@@ -13,9 +13,11 @@ use crate::domain::decode::MAX_AHEAD_MS;
 use crate::domain::marks::{Change, Marks};
 
 /// Seqs whose places in the ledger share one row of `event_row`.
-const BLOCK_SEQS: u64 = 128;
+const BLOCK_SEQS: u64 = 32;
 /// Bytes a place takes: enough for a trillion rows.
 const PLACE_BYTES: usize = 5;
+/// Bytes of such a row: all of them from its first event on, so that it stays where it is while it fills.
+const BLOCK_BYTES: usize = BLOCK_SEQS as usize * PLACE_BYTES;
 /// What a boot begins as.
 const BEGIN: &str = "INSERT INTO boot (device, incarnation, boot, next, received) VALUES (?1, ?2, ?3, 1, 0)";
 /// Boots and blocks kept in memory before all are dropped and read again.
@@ -59,10 +61,20 @@ pub struct Boots {
     touched_places: Vec<(u64, BootId)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Block {
     rows: Vec<u8>,
+    /// Where the rows are kept: the number of the ledger's row that came first. `None`: none came.
+    number: Option<i64>,
+    /// Whether the store knows the number.
+    numbered: bool,
     touched: bool,
+}
+
+impl Block {
+    fn stored((number, rows): (i64, Vec<u8>)) -> Self {
+        Self { rows, number: Some(number), numbered: true, touched: false }
+    }
 }
 
 impl Boots {
@@ -108,12 +120,17 @@ impl Boots {
         }
         let blocks = events.iter().filter_map(|(name, seq)| Some((seq / BLOCK_SEQS, self.id(self.opened(*name)?))));
         let blocks: BTreeSet<_> = blocks.filter(|block| !self.places.contains_key(block)).collect();
-        let select = "SELECT e.block, e.boot, e.rows FROM event_row e WHERE e.block = ?1 AND e.boot = ?2";
+        let select =
+            "SELECT b.block, b.boot, b.number, e.rows FROM event_block b JOIN event_row e ON e.number = b.number
+             WHERE b.block = ?1 AND b.boot = ?2";
         let values = blocks.iter().map(|(block, boot)| (to_i64(*block), boot.0));
-        let read = |row: &Row<'_>| Ok(((row.get::<_, i64>(0)?.unsigned_abs(), BootId(row.get(1)?)), row.get(2)?));
-        let known: Vec<((u64, BootId), Vec<u8>)> = connection.query_each(select, values, read)?;
-        self.places.extend(blocks.into_iter().map(|block| (block, Block { rows: Vec::new(), touched: false })));
-        self.places.extend(known.into_iter().map(|(block, rows)| (block, Block { rows, touched: false })));
+        let read = |row: &Row<'_>| {
+            let key = (row.get::<_, i64>(0)?.unsigned_abs(), BootId(row.get(1)?));
+            Ok((key, Block::stored((row.get(2)?, row.get(3)?))))
+        };
+        let known = connection.query_each(select, values, read)?;
+        self.places.extend(blocks.into_iter().map(|block| (block, Block::default())));
+        self.places.extend(known);
         Ok(())
     }
 
@@ -164,9 +181,8 @@ impl Boots {
         let key = (seq / BLOCK_SEQS, self.id(slot));
         let block = self.block(connection, key)?;
         let start = usize::try_from(seq % BLOCK_SEQS).unwrap_or(0) * PLACE_BYTES;
-        if block.rows.len() < start + PLACE_BYTES {
-            block.rows.resize(start + PLACE_BYTES, 0);
-        }
+        block.rows.resize(BLOCK_BYTES, 0);
+        block.number.get_or_insert(row);
         block.rows[start..start + PLACE_BYTES].copy_from_slice(&row.to_le_bytes()[..PLACE_BYTES]);
         if !block.touched {
             block.touched = true;
@@ -192,8 +208,7 @@ impl Boots {
 
     fn block(&mut self, connection: &Connection, key: (u64, BootId)) -> Result<&mut Block, StoreError> {
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.places.entry(key) {
-            let rows = read_block(connection, key.1, key.0)?.unwrap_or_default();
-            vacant.insert(Block { rows, touched: false });
+            vacant.insert(read_block(connection, key.1, key.0)?.map(Block::stored).unwrap_or_default());
         }
         self.places.get_mut(&key).ok_or(StoreError::Corrupt("a block vanished from memory"))
     }
@@ -218,17 +233,20 @@ impl Boots {
         let insert = "INSERT INTO gap VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (boot, first) DO UPDATE SET last = excluded.last, since = excluded.since";
         connection.execute_each(insert, opened)?;
-        let upsert = "INSERT INTO event_row VALUES (?1, ?2, ?3)
-             ON CONFLICT (block, boot) DO UPDATE SET rows = excluded.rows";
         self.touched_places.sort_unstable();
+        let mut begun = Vec::new();
         for key in &self.touched_places {
-            if let Some(block) = self.places.get_mut(key) {
-                block.touched = false;
+            let Some(block) = self.places.get_mut(key) else { continue };
+            block.touched = false;
+            if !std::mem::replace(&mut block.numbered, true) {
+                begun.extend(block.number.map(|number| (to_i64(key.0), key.1.0, number)));
             }
         }
-        let touched = self.touched_places.drain(..);
-        let places = &self.places;
-        let rows = touched.filter_map(|key| Some((to_i64(key.0), key.1.0, &places.get(&key)?.rows)));
+        let touched = self.touched_places.drain(..).filter_map(|key| self.places.get(&key));
+        let mut rows: Vec<_> = touched.filter_map(|block| Some((block.number?, &block.rows))).collect();
+        rows.sort_unstable_by_key(|(number, _)| *number);
+        connection.execute_each("INSERT INTO event_block VALUES (?1, ?2, ?3)", begun)?;
+        let upsert = "INSERT INTO event_row VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET rows = excluded.rows";
         connection.execute_each(upsert, rows)?;
         Ok(())
     }
@@ -247,12 +265,16 @@ impl Boots {
 
 /// Where an event lies, for readers.
 pub fn find_row(connection: &Connection, boot: BootId, seq: u64) -> Result<Option<i64>, StoreError> {
-    Ok(read_block(connection, boot, seq / BLOCK_SEQS)?.and_then(|rows| place(&rows, seq)))
+    Ok(read_block(connection, boot, seq / BLOCK_SEQS)?.and_then(|(_, rows)| place(&rows, seq)))
 }
 
-fn read_block(connection: &Connection, boot: BootId, block: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT rows FROM event_row WHERE boot = ?1 AND block = ?2")?;
-    Ok(select.query_row((boot.0, to_i64(block)), |row| row.get(0)).optional()?)
+/// Its number and its rows.
+fn read_block(connection: &Connection, boot: BootId, block: u64) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT b.number, e.rows FROM event_block b JOIN event_row e ON e.number = b.number
+         WHERE b.boot = ?1 AND b.block = ?2",
+    )?;
+    Ok(select.query_row((boot.0, to_i64(block)), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn place(rows: &[u8], seq: u64) -> Option<i64> {

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_leases.sql"),
     include_str!("migrations/0015_deposit_pieces.sql"),
     include_str!("migrations/0016_side_by_side.sql"),
+    include_str!("migrations/0017_small_blocks.sql"),
 ];
 
 /// How long a connection waits for another process's write, such as an import from the command line.
@@ -160,6 +161,9 @@ mod tests {
              PRAGMA user_version = 14;",
         )
         .unwrap();
+        let places: Vec<u8> = (0..640).map(|at| (at % 251) as u8).collect();
+        old.execute("INSERT INTO event_row VALUES (2, 7, ?1)", [&places]).unwrap();
+        old.execute("INSERT INTO event_row VALUES (3, 7, ?1)", [&places[..165]]).unwrap();
         drop(old);
         let migrated = open_writer(path, 1).unwrap();
         let is_there = |row: &str| -> bool {
@@ -176,5 +180,12 @@ mod tests {
         ] {
             assert!(is_there(row), "{row}");
         }
+        let places_of = |block: i64| -> Vec<u8> {
+            let select = "SELECT rows FROM event_row WHERE number = (SELECT number FROM event_block WHERE block = ?1 AND boot = 7)";
+            migrated.query_row(select, [block], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((8..12).flat_map(places_of).collect::<Vec<_>>(), places);
+        assert_eq!([places_of(12), places_of(13)].concat(), places[..165]);
+        assert_eq!(migrated.query_row("SELECT count(*) FROM event_row", [], |row| row.get::<_, i64>(0)).unwrap(), 6);
     }
 }

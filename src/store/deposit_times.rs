@@ -133,7 +133,9 @@ fn row_of(entry: &[u8; ENTRY_BYTES]) -> i64 {
 }
 
 fn read_entries(bucket: i64, bytes: &[u8], into: &mut Vec<Deposited>) -> Result<(), StoreError> {
-    for entry in bytes.as_chunks::<ENTRY_BYTES>().0 {
+    let (entries, _) = bytes.as_chunks::<ENTRY_BYTES>();
+    into.reserve(entries.len());
+    for entry in entries {
         let mut stamp = [0; 4];
         stamp[..3].copy_from_slice(&entry[..3]);
         let stamp = u32::from_le_bytes(stamp);

@@ -13,14 +13,14 @@ use super::read::{Boot, Facts};
 use crate::domain::registry::VOLUNTEERS;
 
 /// As `event_row` has it: seqs in a row of it, and bytes of a place.
-const SEQS: i64 = 128;
+const SEQS: i64 = 32;
 const PLACE: usize = 5;
 /// Rows of the ledger in a row of `ledger_block`.
 const BLOCK: i64 = 4096;
 /// Rows of the ledger read at once.
 const PAGE: i64 = 100_000;
 /// Rows of `event_row` kept at once.
-const KEPT: usize = 20_000;
+const KEPT: usize = 80_000;
 
 const DAY_MS: i64 = 86_400_000;
 /// What is spanned is told in these.
@@ -123,8 +123,10 @@ impl Look<'_> {
             if self.places.len() == KEPT {
                 self.places.clear();
             }
-            let mut select =
-                self.connection.prepare_cached("SELECT rows FROM event_row WHERE boot = ?1 AND block = ?2")?;
+            let mut select = self.connection.prepare_cached(
+                "SELECT e.rows FROM event_block b JOIN event_row e ON e.number = b.number
+                 WHERE b.boot = ?1 AND b.block = ?2",
+            )?;
             let mut rows = select.query(key)?;
             let places = rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or_default();
             self.places.insert(key, places);

@@ -114,6 +114,8 @@ async fn a_sound_store_has_no_difference_and_each_damage_is_found_where_it_is() 
         ("UPDATE boot SET next = 6 WHERE device = 'bin-1'", &["marks"]),
         ("INSERT INTO gap SELECT id, 2, 3, 0 FROM boot WHERE device = 'bin-1'", &["marks"]),
         ("DELETE FROM event_row", &["events"]),
+        ("DELETE FROM event_block WHERE boot = 1", &["events"]),
+        ("UPDATE event_block SET block = block + 1 WHERE boot = 1", &["events"]),
         ("UPDATE ledger SET timing = 2 WHERE timing = 1", &["timing"]),
         ("UPDATE ledger SET camera = 2 WHERE camera = 1", &["judged", "hour_count", "card_count"]),
         ("DELETE FROM judged", &["judged"]),
