@@ -13,6 +13,7 @@ use fenlei_wire::topic::Topic;
 use fenlei_wire::vocabulary::Channel;
 use tokio_util::sync::CancellationToken;
 
+use super::SaidOnce;
 use crate::clock::SharedClock;
 use crate::domain::device_config::{EveningMessage, config_of};
 use crate::domain::registry::{Device, Registry};
@@ -35,7 +36,7 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) {
     let mut connection = publisher.connection();
-    let mut told = None;
+    let (mut told, mut said, mut said_of_kept) = (None, SaidOnce::default(), SaidOnce::default());
     if store.is_shared() {
         kept.wish.begin();
     }
@@ -44,16 +45,16 @@ pub(super) async fn run(
         let seen = (registry.revision, now.timestamp().div_euclid(CALENDAR_SECONDS), connections);
         if connections.is_some() && told != Some(seen) {
             let everything = told.is_none_or(|(_, _, before)| before != connections);
-            match tell(&store, &publisher, &evening, registry, now, everything).await {
-                Ok(()) => told = Some(seen),
-                Err(error) => tracing::warn!(%error, "devices could not be told their config; they will be"),
-            }
+            let outcome = tell(&store, &publisher, &evening, registry, now, everything).await;
+            said.of("configs", &outcome);
+            told = outcome.ok().map(|()| seen).or(told);
         }
-        if connections.is_some()
-            && let Err(error) = put_right(&store, &publisher, kept.take()).await
-        {
-            tracing::warn!(%error, "what the broker keeps could not be compared; everything will be told again");
-            told = None;
+        let heard = if connections.is_some() { kept.take() } else { HashMap::new() };
+        if !heard.is_empty() {
+            let outcome = put_right(&store, &publisher, heard).await;
+            said_of_kept.of("kept_configs", &outcome);
+            // What was to be compared is forgotten: everything is told again.
+            told = outcome.ok().and(told);
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -66,9 +67,6 @@ pub(super) async fn run(
 
 /// Publishes again what came from the broker and is another one than the device was told last.
 async fn put_right(store: &Store, publisher: &Publisher, heard: HashMap<String, Vec<u8>>) -> Result<(), StoreError> {
-    if heard.is_empty() {
-        return Ok(());
-    }
     for told in store.read(device_configs::all).await? {
         if heard.get(&told.topic).is_some_and(|payload| payload != told.document.as_bytes()) {
             publisher.publish(retained(told.topic, told.document.into_bytes())).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::SaidOnce;
 use crate::store::StoreError;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -20,6 +21,9 @@ pub(super) const ROUND: usize = 20;
 pub(super) trait Teller: Clone + Send + 'static {
     type Hook: Send;
 
+    /// As the log calls it.
+    const JOB: &str;
+
     /// What a hook is told apart by.
     fn number(hook: &Self::Hook) -> i64;
     /// Those with something to be told now, the one that has waited longest first.
@@ -31,27 +35,26 @@ pub(super) trait Teller: Clone + Send + 'static {
 /// Runs until `stop`.
 pub(super) async fn run<T: Teller>(teller: T, stop: CancellationToken) {
     let (mut telling, mut busy) = (JoinSet::new(), HashMap::new());
+    let (mut said, mut said_of) = (SaidOnce::default(), HashMap::<i64, SaidOnce>::new());
     let mut timer = tokio::time::interval(LOOK_EVERY);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = timer.tick() => match teller.due().await {
-                Ok(due) => {
-                    for hook in due {
-                        let number = T::number(&hook);
-                        if busy.len() < MAX_AT_ONCE && !busy.values().any(|busy| *busy == number) {
-                            let task = telling.spawn(teller.clone().tell(hook));
-                            busy.insert(task.id(), number);
-                        }
+            _ = timer.tick() => {
+                let due = teller.due().await;
+                said.of(T::JOB, &due);
+                for hook in due.unwrap_or_default() {
+                    let number = T::number(&hook);
+                    if busy.len() < MAX_AT_ONCE && !busy.values().any(|busy| *busy == number) {
+                        let task = telling.spawn(teller.clone().tell(hook));
+                        busy.insert(task.id(), number);
                     }
                 }
-                Err(error) => tracing::warn!(%error, "webhooks could not be looked for; it goes on"),
-            },
+            }
             Some(ended) = telling.join_next_with_id() => match ended {
                 Ok((task, outcome)) => {
-                    busy.remove(&task);
-                    if let Err(error) = outcome {
-                        tracing::warn!(%error, "what a webhook is to be told could not be sent or settled; it will be");
+                    if let Some(number) = busy.remove(&task) {
+                        said_of.entry(number).or_default().of(&format!("{}/{number}", T::JOB), &outcome);
                     }
                 }
                 Err(error) => {

@@ -9,7 +9,7 @@ use fenlei_wire::topic::Topic;
 use fenlei_wire::vocabulary::{Channel, DisplayStatus, EventType, ExecutedStatus};
 use tokio_util::sync::CancellationToken;
 
-use super::Told;
+use super::SaidOnce;
 use super::follow::Follower;
 use crate::clock::SharedClock;
 use crate::domain::event::{Body, Display};
@@ -69,7 +69,7 @@ fn shown(connection: &Connection, device: i64, display: &Display, at: i64) -> Re
 /// Runs until `stop`. While no broker is reached nothing is sent, and what expires meanwhile never is.
 pub(super) async fn run(store: Store, publisher: Publisher, clock: SharedClock, stop: CancellationToken) {
     let mut connection = publisher.connection();
-    let (mut planned, mut planning, mut sending) = (None, Told::default(), Told::default());
+    let (mut planned, mut planning, mut sending) = (None, SaidOnce::default(), SaidOnce::default());
     loop {
         // Until it works lids keep their hours by themselves.
         planning.of("lids", &plan_lids(&store, clock.now(), &mut planned).await);

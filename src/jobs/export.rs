@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::SaidOnce;
 use crate::clock::SharedClock;
 use crate::domain::notices::{back_off_within, retry_after};
 use crate::domain::points::{Placed, point};
@@ -63,10 +64,12 @@ impl From<Failure> for Trouble {
 async fn deliver(store: &Store, options: Options, faults: &Faults, clock: &SharedClock) {
     let mut committed = store.committed();
     let size = options.batch;
+    let mut said = SaidOnce::default();
     let mut client = loop {
-        match Client::start(options.clone()).await {
-            Ok(client) => break client,
-            Err(error) => tracing::warn!(%error, "the export cannot start; it tries again"),
+        let started = Client::start(options.clone()).await;
+        said.of("export", &started);
+        if let Ok(client) = started {
+            break client;
         }
         tokio::time::sleep(super::RETRY).await;
     };
@@ -75,13 +78,14 @@ async fn deliver(store: &Store, options: Options, faults: &Faults, clock: &Share
         match write_next(store, &mut client, size, clock).await {
             Ok(full) => {
                 attempts = 0;
+                said.of("export", &Ok::<_, StoreError>(full));
                 faults.works(Part::Export);
                 if !full {
                     gather(&mut committed, size).await;
                 }
             }
             Err(Trouble::Store(error)) => {
-                tracing::warn!(%error, "what is to be exported could not be read or noted; it goes on");
+                said.of("export", &Err::<bool, _>(error));
                 tokio::time::sleep(super::RETRY).await;
             }
             Err(Trouble::Server(failure)) => {

@@ -3,7 +3,7 @@
 use fenlei_wire::vocabulary::EventType;
 use tokio_util::sync::CancellationToken;
 
-use super::Told;
+use super::SaidOnce;
 use crate::store::events::{self, Filter, Listed};
 use crate::store::writer::Session;
 use crate::store::{Store, StoreError, followers};
@@ -27,12 +27,12 @@ impl Follower {
     /// Follows until `stop`; on failure tries again from the position kept.
     pub(super) async fn run(self, store: Store, stop: CancellationToken) {
         let mut committed = store.committed();
-        let (mut seen, mut told) = (None, Told::default());
+        let (mut seen, mut said) = (None, SaidOnce::default());
         loop {
             let through = *committed.borrow_and_update();
             let reached = self.catch_up(&store, seen, through).await;
             seen = reached.as_ref().ok().copied();
-            told.of(self.name, &reached);
+            said.of(self.name, &reached);
             tokio::select! {
                 changed = committed.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(super::RETRY), if reached.is_err() => {}

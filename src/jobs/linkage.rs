@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::SaidOnce;
 use crate::clock::SharedClock;
 use crate::store::linkage::{gone, publish, publish_gone};
 use crate::store::sql::Connection;
@@ -33,12 +34,10 @@ struct Stamp {
 
 /// Runs until `stop`.
 pub(super) async fn run(store: Store, clock: SharedClock, stop: CancellationToken) {
-    let mut seen = None;
+    let (mut seen, mut said) = (None, SaidOnce::default());
     loop {
         let began = Instant::now();
-        if let Err(error) = look_again(&store, clock.now(), &mut seen).await {
-            tracing::warn!(%error, "the linkage feed could not be brought up to date; it will be");
-        }
+        said.of("linkage", &look_again(&store, clock.now(), &mut seen).await);
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY.max(began.elapsed() * REST)) => {}
             () = stop.cancelled() => return,

@@ -37,6 +37,8 @@ struct Refusal {
 impl Teller for Revisions {
     type Hook = Hook;
 
+    const JOB: &str = "linkage_hooks";
+
     fn number(hook: &Hook) -> i64 {
         hook.number
     }

@@ -13,6 +13,7 @@ mod linkage_hooks;
 mod notices;
 mod turn;
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -107,8 +108,13 @@ async fn receive_states(store: Store, clock: &SharedClock, states: &Wish, stop: 
             store.write(move |session| states::resume(session.connection, now, trusted))
         };
         // Before it is known until when the states can be trusted none is added.
-        while let Err(error) = resume().await {
-            tracing::warn!(%error, "who is online is not known to be so; states are received once it is");
+        let mut said = SaidOnce::default();
+        loop {
+            let outcome = resume().await;
+            said.of("states", &outcome);
+            if outcome.is_ok() {
+                break;
+            }
             if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                 return;
             }
@@ -152,13 +158,13 @@ async fn forget(store: Store, clock: &SharedClock, faults: &Faults, retention: R
 /// Whether something that is tried again and again fails. It is said in the log once, when it begins, and when it works
 /// again: the log may be on the disk that is full.
 #[derive(Debug, Default)]
-struct Told {
+struct SaidOnce {
     failing: bool,
 }
 
-impl Told {
+impl SaidOnce {
     /// Says of `job` what is new.
-    fn of<T>(&mut self, job: &str, outcome: &Result<T, StoreError>) {
+    fn of<T, E: Display>(&mut self, job: &str, outcome: &Result<T, E>) {
         match (outcome, std::mem::replace(&mut self.failing, outcome.is_err())) {
             (Err(error), false) => tracing::warn!(job, %error, "a job failed; it is tried again until it works"),
             (Ok(_), true) => tracing::info!(job, "a job that failed works again"),
@@ -175,12 +181,12 @@ async fn every<F: Future<Output = Result<(), StoreError>>>(
 ) {
     let mut timer = tokio::time::interval(period);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = Told::default();
+    let mut said = SaidOnce::default();
     loop {
         tokio::select! {
             _ = timer.tick() => {}
             () = stop.cancelled() => return,
         }
-        told.of(name, &job().await);
+        said.of(name, &job().await);
     }
 }

@@ -36,6 +36,8 @@ enum Outcome {
 impl Teller for Notices {
     type Hook = Hook;
 
+    const JOB: &str = "alarm_hooks";
+
     fn number(hook: &Hook) -> i64 {
         hook.number
     }

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::SaidOnce;
 use crate::mqtt::Connection;
 use crate::store::Store;
 use crate::store::leases::Job;
@@ -42,15 +43,16 @@ pub(super) async fn in_turn<F: Future<Output = ()>>(
     stop: &CancellationToken,
     work: impl Fn(Store, CancellationToken) -> F,
 ) {
-    let mut turn = store.turn(job);
+    let (mut turn, mut said) = (store.turn(job), SaidOnce::default());
     loop {
         tokio::select! {
             () = turn.gained() => {}
             () = stop.cancelled() => return,
         }
         // What the backend before this one went by is known here too before anything is done.
-        if let Err(error) = store.refresh().await {
-            tracing::warn!(job = job.as_str(), %error, "the registry could not be read; the job waits");
+        let refreshed = store.refresh().await;
+        said.of(job.as_str(), &refreshed);
+        if refreshed.is_err() {
             tokio::select! {
                 () = tokio::time::sleep(super::RETRY) => continue,
                 () = stop.cancelled() => return,
