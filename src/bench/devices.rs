@@ -69,6 +69,10 @@ impl Device {
         options.set_credentials(&self.id, &self.secret).set_last_will(will);
         options.set_keep_alive(Duration::from_secs(60)).set_connection_timeout(60);
         options.set_outgoing_inflight_upper_limit(UNDER_WAY);
+        // Else a publish behind an acknowledgement waits for as long as the other side may put off its own.
+        let mut network = rumqttc::NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
         let (client, mut connection) = AsyncClient::new(options, UNDER_WAY.into());
         let filter = |channel| Filter::new(self.topic(channel), QoS::AtLeastOnce);
         client.subscribe_many([Channel::Command, Channel::Config, Channel::Receipt].map(filter)).await?;

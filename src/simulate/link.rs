@@ -63,6 +63,9 @@ impl Link {
         options.set_keep_alive(KEEP_ALIVE);
         options.set_max_packet_size(Some(MAX_PACKET));
         options.set_last_will(LastWill::new(credential.topic(Channel::State), will, QoS::AtLeastOnce, true, None));
+        let mut network = rumqttc::NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
         let (client, event_loop) = AsyncClient::new(options, QUEUE);
         let topics = [Channel::Command, Channel::Config, Channel::Receipt].map(|channel| credential.topic(channel));
         // The queue is empty, and what is in it is sent once the broker has accepted the connection.
