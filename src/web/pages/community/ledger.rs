@@ -61,6 +61,7 @@ pub(in crate::web::pages) async fn show(
     let page = paging::Page::new(query.cursor.as_deref(), Some(LIMIT))?;
     let filter = Filter {
         after: page.after_row()?,
+        through: Some(*app.store.committed().borrow()),
         sites: Some(registry.sites_of(&id).map(|site| site.key).collect()),
         types: vec![EventType::Deposit],
         from: Some(opens_at(community.zone, days.from, 0).timestamp_millis()),
