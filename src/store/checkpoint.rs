@@ -4,7 +4,6 @@
 //! of thousands of pages. Here a thread of its own moves most of them, and the writer, between two transactions, the few
 //! that came meanwhile. Then nothing of the log is left to move, and the next transaction writes it from its beginning.
 
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use super::{StoreError, sql};
@@ -30,12 +29,15 @@ impl Checkpoints {
     /// Starts the thread, and has `writer` leave the log to it.
     pub(super) fn start(writer: &rusqlite::Connection) -> Result<Self, StoreError> {
         writer.pragma_update(None, "wal_autocheckpoint", 0).map_err(sql::Error::from)?;
-        let path = PathBuf::from(writer.path().unwrap_or_default());
+        // Opened once: to one that is opened after the disk has told of an error the system tells nothing of it.
+        let file = rusqlite::Connection::open(writer.path().unwrap_or_default()).map_err(sql::Error::from)?;
+        file.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; SELECT 1 FROM sqlite_schema;")
+            .map_err(sql::Error::from)?;
         let (asked, asking) = sync_channel(1);
         let (finished, done) = sync_channel(1);
         let moving = move || {
             while asking.recv().is_ok() {
-                if let Err(error) = come_near(&path) {
+                if let Err(error) = come_near(&file) {
                     tracing::debug!(%error, "{LEFT}");
                 }
                 if finished.send(()).is_err() {
@@ -62,12 +64,10 @@ impl Checkpoints {
 }
 
 /// Moves the log, again and again, until little of it is left.
-fn come_near(path: &Path) -> rusqlite::Result<()> {
-    let file = rusqlite::Connection::open(path)?;
-    file.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
+fn come_near(file: &rusqlite::Connection) -> rusqlite::Result<()> {
     for _ in 0..ROUNDS {
-        left(&file, "PASSIVE")?;
-        if left(&file, "NOOP")? <= SHORT {
+        left(file, "PASSIVE")?;
+        if left(file, "NOOP")? <= SHORT {
             break;
         }
     }

@@ -50,7 +50,7 @@ fn open_file(path: &Path, cache_mib: u32) -> Result<Connection, StoreError> {
         connection.busy_timeout(BUSY)?;
         // What is deleted is overwritten: see `scrub`.
         connection.execute_batch("PRAGMA secure_delete = ON;")?;
-        // FULL: with NORMAL the tail of the WAL, receipted events in it, would not survive a power cut.
+        // FULL: with NORMAL the tail of the WAL would not survive a power cut. See `flush` for what is flushed otherwise.
         connection.execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;

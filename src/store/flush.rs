@@ -5,7 +5,8 @@
 //! wait for that.
 //!
 //! Linux tells of a page that it could not write once, and takes it for written from then on. So after a flush that failed
-//! nothing is begun before the whole log was written and flushed again.
+//! nothing is written or moved before the whole log was written again, as the system still has it, and flushed; nor before
+//! that is done with what an earlier run left, which may have ended for that very reason.
 
 use std::fs::File;
 use std::io;
@@ -38,15 +39,19 @@ pub(super) struct Flush {
     under_way: bool,
     /// Of the writer's transactions, as SQLite was told.
     durability: Durability,
-    /// Whether the disk may lack something of the log that was already flushed.
-    doubtful: bool,
+    /// Whether the disk may lack something of the log, for good.
+    lacking: bool,
 }
 
 impl Flush {
-    /// Starts the thread for the file of `writer`.
+    /// Starts the thread for the file of `writer`, once the disk has all of the log.
     pub(super) fn start(writer: &rusqlite::Connection) -> Result<Self, StoreError> {
         let log = log_of(writer);
-        let file = File::options().write(true).open(&log)?;
+        let file = File::options().read(true).write(true).open(&log)?;
+        writer.execute_batch("BEGIN IMMEDIATE").map_err(sql::Error::from)?;
+        let written = write_again(&file).and_then(|()| file.sync_data());
+        writer.execute_batch("ROLLBACK").map_err(sql::Error::from)?;
+        written?;
         Self::by(log, move || file.sync_data())
     }
 
@@ -66,7 +71,7 @@ impl Flush {
             }
         };
         std::thread::Builder::new().name("store-flush".into()).spawn(flushing)?;
-        Ok(Self { log, asked, done, under_way: false, durability: Durability::Committed, doubtful: false })
+        Ok(Self { log, asked, done, under_way: false, durability: Durability::Committed, lacking: false })
     }
 
     /// Tells SQLite of the next transactions; to be called outside of one.
@@ -91,15 +96,20 @@ impl Flush {
         std::mem::take(&mut self.under_way).then(|| {
             let gone = || Err(io::Error::other("nothing flushes the log any more"));
             let flushed = self.done.recv().unwrap_or_else(|_| gone());
-            self.doubtful = flushed.is_err();
+            self.lacking = flushed.is_err();
             flushed
         })
+    }
+
+    /// Whether the disk may lack something of the log until [`Flush::mend`] has succeeded.
+    pub(super) fn is_lacking(&self) -> bool {
+        self.lacking
     }
 
     /// To be called at the beginning of a transaction, when nobody else writes to the log: after a failure writes all of it
     /// again, and has the disk take it.
     pub(super) fn mend(&mut self) -> io::Result<()> {
-        if self.doubtful {
+        if self.lacking {
             write_again(&File::options().read(true).write(true).open(&self.log)?)?;
             self.begin(drop);
             self.end().transpose()?;
@@ -126,6 +136,7 @@ fn write_again(file: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection::open_writer;
     use super::*;
 
     #[test]
@@ -144,8 +155,21 @@ mod tests {
         assert_eq!(flush.mend().unwrap_err().to_string(), "still");
         assert!(path.metadata().unwrap().modified().unwrap() > written);
         flush.mend().unwrap();
-        assert!(!flush.doubtful);
+        assert!(!flush.is_lacking());
         flush.mend().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), log);
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_in_the_log_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open_writer(folder.path().join("fenlei.db"), 1).unwrap();
+        let log = folder.path().join("fenlei.db-wal");
+        let (left, written) = (std::fs::read(&log).unwrap(), log.metadata().unwrap().modified().unwrap());
+        assert!(left.len() > 100_000, "the schema was written");
+        Flush::start(connection.sqlite().unwrap()).unwrap();
+        assert!(log.metadata().unwrap().modified().unwrap() > written);
+        assert_eq!(std::fs::read(&log).unwrap(), left);
+        connection.execute("INSERT INTO meta VALUES ('free', 'to write')", []).unwrap();
     }
 }

@@ -264,8 +264,8 @@ impl Store {
         self.registry.load_full()
     }
 
-    /// The row up to which the ledger can be followed, and a wake-up whenever there is more: the last that is committed,
-    /// and where others share the store, the last that no other one can come before.
+    /// The row up to which the ledger can be followed, and a wake-up whenever there is more: the last that the disk
+    /// has, and where others share the store, the last that no other one can come before.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.committed.clone()
     }

@@ -279,6 +279,7 @@ mod tests {
         // because it fails again.
         assert!(store.other_work().await.is_err());
         assert!(store.other_work().await.is_err());
+        assert!(store.writer.scrub().await.is_err());
         assert_eq!(store.writer.health(), Health::Failing("the disk refuses to read or write".into()));
         assert_eq!(*store.committed.borrow(), 0);
 

@@ -169,11 +169,16 @@ impl Writer {
                 None => runtime.block_on(async { tokio::time::timeout(IDLE, queue.recv()).await }),
             };
             if let Err(error) = self.notice_other_writers() {
-                tracing::warn!(%error, "cannot look for changes made by the command line");
+                // What is written next fails as well, and is told of.
+                tracing::debug!(%error, "cannot look for changes made by the command line");
             }
             match waited {
                 Err(_) => self.pause(),
-                Ok(None) => return,
+                Ok(None) => {
+                    // What it tells is told.
+                    let _ = self.settle();
+                    return;
+                }
                 Ok(Some(Job::Work(work))) => work(&mut self),
                 Ok(Some(Job::Together(inbounds, asked))) => self.store_each(together(inbounds, asked)),
                 Ok(Some(Job::Commit(inbound, asked))) => {
@@ -183,11 +188,19 @@ impl Writer {
                     self.store_each(batch);
                 }
             }
-            if let (Some(checkpoints), Some(file)) = (&mut self.checkpoints, self.connection.sqlite())
-                && let Err(error) = checkpoints.look(file)
-            {
-                tracing::debug!(%error, "{LEFT}");
-            }
+            self.look_after_the_log();
+        }
+    }
+
+    fn look_after_the_log(&mut self) {
+        // What the disk may lack of the log must not go into the file.
+        if self.flush.as_ref().is_some_and(Flush::is_lacking) {
+            return;
+        }
+        if let (Some(checkpoints), Some(file)) = (&mut self.checkpoints, self.connection.sqlite())
+            && let Err(error) = checkpoints.look(file)
+        {
+            tracing::debug!(%error, "{LEFT}");
         }
     }
 
@@ -382,7 +395,10 @@ impl Writer {
 
     /// See [`scrub`].
     pub(super) fn scrub(&mut self) -> Result<(), StoreError> {
-        self.is_to_be(Durability::Committed)?;
+        if self.flush.is_some() {
+            // The disk has all of the log then.
+            self.transact(|_| Ok::<_, StoreError>(()))?;
+        }
         scrub::scrub(&self.connection)
     }
 

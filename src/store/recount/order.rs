@@ -166,6 +166,11 @@ impl Look<'_> {
             let places = row.get_ref(0)?.as_blob().unwrap_or_default();
             named += places.chunks(PLACE).filter(|place| place.iter().any(|byte| *byte != 0)).count() as i64;
         }
+        let blocks: i64 = self.connection.query_row("SELECT count(*) FROM event_block", [], |row| row.get(0))?;
+        let kept: i64 = self.connection.query_row("SELECT count(*) FROM event_row", [], |row| row.get(0))?;
+        if blocks != kept {
+            self.events.differs(|| format!("{blocks} blocks of places are known, and {kept} are kept"));
+        }
         if named != events {
             self.events.differs(|| format!("{named} events have a place, and the ledger has {events}"));
         }

@@ -115,6 +115,7 @@ async fn a_sound_store_has_no_difference_and_each_damage_is_found_where_it_is() 
         ("INSERT INTO gap SELECT id, 2, 3, 0 FROM boot WHERE device = 'bin-1'", &["marks"]),
         ("DELETE FROM event_row", &["events"]),
         ("DELETE FROM event_block WHERE boot = 1", &["events"]),
+        ("INSERT INTO event_block VALUES (99, 1, 77)", &["events"]),
         ("UPDATE event_block SET block = block + 1 WHERE boot = 1", &["events"]),
         ("UPDATE ledger SET timing = 2 WHERE timing = 1", &["timing"]),
         ("UPDATE ledger SET camera = 2 WHERE camera = 1", &["judged", "hour_count", "card_count"]),
