@@ -2,6 +2,7 @@
 //! takes half of what it can; beside the same publishes' round trips to their PUBACKs.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,7 +77,7 @@ struct Bin {
     acknowledged: Mutex<Vec<Duration>>,
 }
 
-/// Bins publish as fast as they are acknowledged, then for `span` half as fast, while the stream is followed.
+/// Bins publish as fast as they are acknowledged, then for `span` half as fast; the stream is followed all the time.
 pub async fn run(folder: &Path, span: Duration, clock: &SharedClock) -> anyhow::Result<Report> {
     let store = Store::open(&Options::at(folder.join("bench.db")))?;
     let devices = devices::register(&store, DEVICES).await?;
@@ -100,7 +101,12 @@ pub async fn run(folder: &Path, span: Duration, clock: &SharedClock) -> anyhow::
 }
 
 async fn measure(backend: &Backend, bins: &[Arc<Bin>], span: Duration) -> anyhow::Result<Report> {
-    let top = top(bins, span / TOP_PART).await?;
+    // Half as fast as it goes while somebody follows: that costs something too.
+    let stream = backend.client.open("/api/v1/stream").await?;
+    let top = tokio::select! {
+        top = top(bins, span / TOP_PART) => top?,
+        ended = read_on(stream) => match ended? {},
+    };
     let first: Vec<usize> = bins.iter().map(|bin| bin.published().len()).collect();
     // Whoever is answered follows from now on.
     let stream = backend.client.open("/api/v1/stream").await?;
@@ -234,6 +240,14 @@ async fn watch(
         read.drain(..whole);
     }
     Ok(times)
+}
+
+/// Follows for as long as it is waited for.
+async fn read_on(mut stream: Incoming) -> anyhow::Result<Infallible> {
+    while let Some(frame) = stream.frame().await {
+        frame?;
+    }
+    bail!("the stream ended")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of events stay far below 2^53")]

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::Stream;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -37,7 +39,7 @@ pub(super) async fn stream(
     Extension(shutdown): Extension<CancellationToken>,
     credential: Credential,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<Response, Problem> {
     authenticate(&app, credential.clone()).await?.may_see(READERS)?;
     let place = app.limits.stream(&credential)?;
     let mut committed = app.store.committed();
@@ -51,7 +53,7 @@ pub(super) async fn stream(
     };
     let follow = async_stream::stream! {
         let (mut after, _until_it_ends) = (after, place);
-        yield Ok(Event::default().comment("following").retry(RETRY));
+        yield Ok::<_, Infallible>(Event::default().comment("following").retry(RETRY));
         loop {
             let through = *committed.borrow_and_update();
             while after < through {
@@ -70,7 +72,14 @@ pub(super) async fn stream(
             }
         }
     };
-    Ok(Sse::new(follow).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("waiting")))
+    let (head, events) =
+        Sse::new(follow).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("waiting")).into_response().into_parts();
+    // What is there at once is sent at once: a write for each event would cost more than to find it.
+    let together = events.into_data_stream().ready_chunks(PAGE).map(|events| {
+        let events = events.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, axum::Error>(Bytes::from(events.concat()))
+    });
+    Ok(Response::from_parts(head, Body::from_stream(together)))
 }
 
 /// The next events that the token may see, and how far they reach. The credential is looked at again each time: once
