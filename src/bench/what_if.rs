@@ -10,7 +10,8 @@ use super::workload::prepare;
 use crate::domain::card::CardKey;
 use crate::domain::inbound::Inbound;
 use crate::domain::period::Span;
-use crate::domain::schedule::{Schedule, Timetable};
+use crate::domain::schedule::Schedule;
+use crate::domain::timetable::Timetable;
 use crate::store::{figures, replay};
 
 /// Deposits a day: four bins of a room that 1,000 households use.

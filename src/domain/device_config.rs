@@ -12,7 +12,7 @@ use fenlei_wire::time::Date;
 use fenlei_wire::vocabulary::DeviceKind;
 
 use super::registry::{Device, Site};
-use super::schedule::Timetable;
+use super::timetable::Timetable;
 use super::zone::{Tz, jumps, today};
 
 /// How far ahead dates with windows of their own are looked for.

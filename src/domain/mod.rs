@@ -27,6 +27,7 @@ pub mod period;
 pub mod picture;
 pub mod points;
 pub mod projection;
+pub mod projection_text;
 pub mod published;
 pub mod quarantine;
 pub mod recount;
@@ -37,6 +38,7 @@ pub mod roster;
 pub mod rows;
 pub mod schedule;
 pub mod statistics;
+pub mod timetable;
 pub mod zone;
 
 /// The version of the definitions in which every published figure is stated (`CONTRACT` section 3).

@@ -183,7 +183,7 @@ pub fn differences<'a, K: Ord, V: PartialEq>(
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::schedule::Timetable;
+    use super::super::timetable::Timetable;
     use super::*;
 
     fn schedule() -> impl Strategy<Value = Schedule> {

@@ -9,7 +9,8 @@ use fenlei_wire::vocabulary::{DeviceKind, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::period::{MAX_DAYS, Span};
-use super::schedule::{Schedule, Timetable};
+use super::schedule::Schedule;
+use super::timetable::Timetable;
 use super::zone::Tz;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

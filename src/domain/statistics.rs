@@ -12,7 +12,7 @@ use fenlei_wire::vocabulary::{Stream, Timing};
 
 use super::period::Span;
 use super::roster::{CardId, HouseholdIndex, Roster};
-use super::schedule::Opening;
+use super::timetable::Opening;
 use super::zone::Day;
 
 /// Deposits of one card in one place of the schedule on one day.

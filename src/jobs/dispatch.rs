@@ -13,7 +13,7 @@ use super::SaidOnce;
 use super::follow::Follower;
 use crate::clock::SharedClock;
 use crate::domain::event::{Body, Display};
-use crate::domain::projection::fill;
+use crate::domain::projection_text::fill;
 use crate::mqtt::{Lifetime, Message, Publisher};
 use crate::store::commands::{self, Due, Order};
 use crate::store::sql::Connection;

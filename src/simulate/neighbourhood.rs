@@ -9,7 +9,8 @@ use fenlei_wire::vocabulary::{DeviceKind, Stream};
 
 use crate::domain::registry::{Organization, OrganizationKind, Project, Targets};
 use crate::domain::roster::HouseholdRow;
-use crate::domain::schedule::{DateWindows, DayWindow, Schedule, Timetable, WeeklyWindow};
+use crate::domain::schedule::{DateWindows, DayWindow, Schedule, WeeklyWindow};
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::{DEFAULT_ZONE, Tz};
 
 /// The zone of every site in it.

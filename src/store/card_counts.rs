@@ -11,8 +11,8 @@ use super::gathered::Gathered;
 use super::sql::Connection;
 use super::{StoreError, ledger};
 use crate::domain::roster::{CardId, Enrolment};
-use crate::domain::schedule::{Classified, Opening};
 use crate::domain::statistics::{CardCount, Place};
+use crate::domain::timetable::{Classified, Opening};
 use crate::domain::zone::Day;
 
 /// Rows of the ledger whose deposits share a list: bounds what appending to it rewrites.

@@ -11,8 +11,8 @@ use super::sql::{Connection, Row};
 use super::{card_counts, ledger, roster};
 use crate::domain::period::Span;
 use crate::domain::registry::{Community, Registry, Site};
-use crate::domain::schedule::Opening;
 use crate::domain::statistics::{Counts, Opportunity, StreamCount, TimingCounts, VerdictCounts};
+use crate::domain::timetable::Opening;
 use crate::domain::zone::{Day, closes_at, opens_at};
 
 /// Everything that the figures of `community` for `span` are computed from.

@@ -13,7 +13,8 @@ use super::{StoreError, alarms, habits, states};
 use crate::domain::registry::{
     Community, Device, Organization, OrganizationKind, Project, Registry, Site, Targets, VOLUNTEERS,
 };
-use crate::domain::schedule::{Schedule, Timetable};
+use crate::domain::schedule::Schedule;
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::Tz;
 
 /// Why a change to the registry was not made.

@@ -4,8 +4,8 @@ use super::sql::Connection;
 use super::{StoreError, deposit_times};
 use crate::domain::period::Span;
 use crate::domain::registry::Site;
-use crate::domain::schedule::Timetable;
 use crate::domain::statistics::TimingCounts;
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::{local, opens_at};
 
 /// How `timetable`, in the zone of the site, would have timed the deposits of the span: by local hour, 24 rows.

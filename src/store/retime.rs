@@ -7,7 +7,7 @@ use super::sql::Connection;
 use super::{StoreError, export, ledger};
 use crate::domain::registry::{Community, Site};
 use crate::domain::roster::CardId;
-use crate::domain::schedule::Timetable;
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::opens_at;
 
 /// Days from `from` up to, not including, `before`.

@@ -11,7 +11,7 @@ use super::card_counts::CardCounts;
 use super::gathered::Gathered;
 use super::sql::Connection;
 use crate::domain::roster::CardId;
-use crate::domain::schedule::Classified;
+use crate::domain::timetable::Classified;
 use crate::domain::zone::Local;
 
 /// Rows of the ledger that share one entry in `ledger_block`.

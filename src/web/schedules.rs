@@ -13,7 +13,8 @@ use super::etag::{Edited, IfMatch, Tagged};
 use super::extract::{Date, Id, Json, Query};
 use super::problem::{Problem, ReadProblems, WriteProblems};
 use crate::domain::device_config;
-use crate::domain::schedule::{Schedule, Timetable, in_force};
+use crate::domain::schedule::{Schedule, in_force};
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::today;
 use crate::store::registry;
 

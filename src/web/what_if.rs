@@ -14,8 +14,9 @@ use super::figures::{HourView, SpanQuery};
 use super::problem::{Problem, WriteProblems};
 use crate::domain::DEFINITIONS;
 use crate::domain::object::objects;
-use crate::domain::schedule::{DateWindows, Meeting, Schedule, Timetable, WeeklyWindow};
+use crate::domain::schedule::{DateWindows, Meeting, Schedule, WeeklyWindow};
 use crate::domain::statistics::{TimingCounts, rate, rounded};
+use crate::domain::timetable::Timetable;
 use crate::domain::zone::today;
 use crate::store::{figures, replay};
 

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use chrono::Datelike;
 use fenlei::domain::object::Object;
-use fenlei::domain::schedule::{DayWindow, Gate, Opening, Schedule, Timetable};
+use fenlei::domain::schedule::{DayWindow, Schedule};
+use fenlei::domain::timetable::{Gate, Opening, Timetable};
 use fenlei::domain::zone::local;
 use fenlei_wire::vocabulary::{Stream, Timing};
 use libfuzzer_sys::fuzz_target;

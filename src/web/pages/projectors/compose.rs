@@ -12,7 +12,8 @@ use serde::Deserialize;
 
 use super::{Asked, communities, ground, projector, projectors, zone};
 use crate::domain::period::parse_date;
-use crate::domain::projection::{Start, Target, TextError, When, check_place, check_text, fill};
+use crate::domain::projection::{Start, Target, When, check_place};
+use crate::domain::projection_text::{TextError, check_text, fill};
 use crate::domain::zone::{DEFAULT_ZONE, opens_at, today};
 use crate::web::App;
 use crate::web::access::{Access, SCHEDULERS};

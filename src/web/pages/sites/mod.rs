@@ -22,7 +22,7 @@ use super::frame::{Page, Section};
 use super::visitor::Visitor;
 use super::words;
 use crate::domain::registry::{Registry, Site};
-use crate::domain::schedule::Gate;
+use crate::domain::timetable::Gate;
 use crate::store::openings::Opening;
 use crate::store::{alarms, openings as held, states, vitals};
 use crate::web::App;

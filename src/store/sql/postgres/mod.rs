@@ -3,7 +3,9 @@
 //! What goes over the network is driven by one thread for all sessions; whoever asks waits for the answer where it
 //! stands, on the writer's thread, a reader's or the command line's.
 
-use std::borrow::Cow;
+mod columns;
+mod values;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::io::Cursor;
@@ -13,11 +15,13 @@ use std::time::Duration;
 use futures::executor::block_on;
 use futures::{FutureExt, SinkExt};
 use tokio::runtime::Runtime;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls};
 
+use self::columns::Column;
+pub(super) use self::values::storable;
 use super::copy::CopyRows;
-use super::value::{Kind, Params, Value, ValueRef};
+use super::value::{Params, Value};
 use super::{Error, Result, dialect};
 
 /// How long a server may take to answer to a new connection, whichever of several it is.
@@ -231,9 +235,9 @@ impl Session {
 
     /// Runs a statement once, for all rows.
     pub(in crate::store) fn execute_each<P: Params>(&self, sql: &str, rows: impl IntoIterator<Item = P>) -> Result<()> {
-        let columns = columns(rows)?;
+        let columns = columns::of(rows)?;
         if let Some(statement) = self.for_many(sql, &columns)? {
-            self.answer(self.client.execute(&statement, &values(&columns)))?;
+            self.answer(self.client.execute(&statement, &columns::values(&columns)))?;
         }
         Ok(())
     }
@@ -244,9 +248,9 @@ impl Session {
         sql: &str,
         rows: impl IntoIterator<Item = P>,
     ) -> Result<Vec<tokio_postgres::Row>> {
-        let columns = columns(rows)?;
+        let columns = columns::of(rows)?;
         match self.for_many(sql, &columns)? {
-            Some(statement) => self.answer(self.client.query(&statement, &values(&columns))),
+            Some(statement) => self.answer(self.client.query(&statement, &columns::values(&columns))),
             None => Ok(Vec::new()),
         }
     }
@@ -298,7 +302,7 @@ impl Statement<'_> {
             values.push(value);
             Ok(())
         })?;
-        let types: Vec<_> = values.iter().map(|value| type_(value.kind())).collect();
+        let types: Vec<_> = values.iter().map(|value| values::type_(value.kind())).collect();
         let statement = self.prepared(&types)?;
         let (wanted, given) = (statement.params().len(), values.len());
         if given == wanted { Ok((statement, values)) } else { Err(Error::Values { wanted, given }) }
@@ -316,148 +320,6 @@ impl Statement<'_> {
     }
 }
 
-const fn type_(kind: Kind) -> Type {
-    match kind {
-        Kind::Integer => Type::INT8,
-        Kind::Real => Type::FLOAT8,
-        Kind::Text => Type::TEXT,
-        Kind::Blob => Type::BYTEA,
-    }
-}
-
-/// What is written, as the type says that was made of its kind.
-impl ToSql for Value<'_> {
-    fn to_sql(&self, ty: &Type, out: &mut bytes::BytesMut) -> std::result::Result<IsNull, Cause> {
-        match self {
-            Self::Null(_) => Ok(IsNull::Yes),
-            Self::Integer(number) => number.to_sql(ty, out),
-            Self::Real(number) => number.to_sql(ty, out),
-            Self::Text(text) => storable(text).as_ref().to_sql(ty, out),
-            Self::Blob(bytes) => bytes.to_sql(ty, out),
-        }
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        [Type::INT8, Type::FLOAT8, Type::TEXT, Type::BYTEA].contains(ty)
-    }
-
-    to_sql_checked!();
-}
-
-/// A text as the server can keep it: without the character of the number 0, which JSON can name.
-pub(super) fn storable(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
-}
-
-type Cause = Box<dyn std::error::Error + Sync + Send>;
-
-/// What is read: of whichever type, as one of the kinds. A truth value is 0 or 1, as in SQLite.
-impl<'a> FromSql<'a> for ValueRef<'a> {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> std::result::Result<Self, Cause> {
-        Ok(match *ty {
-            Type::INT8 => Self::Integer(i64::from_sql(ty, raw)?),
-            Type::INT4 => Self::Integer(i32::from_sql(ty, raw)?.into()),
-            Type::BOOL => Self::Integer(bool::from_sql(ty, raw)?.into()),
-            Type::NUMERIC => Self::Integer(whole(raw).ok_or("a sum beyond all counts")?),
-            Type::FLOAT8 => Self::Real(f64::from_sql(ty, raw)?),
-            Type::BYTEA => Self::Blob(raw),
-            _ => Self::Text(std::str::from_utf8(raw)?),
-        })
-    }
-
-    fn from_sql_null(_ty: &Type) -> std::result::Result<Self, Cause> {
-        Ok(Self::Null)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        let known = [Type::INT8, Type::INT4, Type::BOOL, Type::NUMERIC, Type::FLOAT8, Type::BYTEA];
-        known.contains(ty) || [Type::TEXT, Type::VARCHAR, Type::NAME, Type::UNKNOWN].contains(ty)
-    }
-}
-
-/// The whole number in a `numeric`, which is what a sum of integers comes as: how many digits to the base of 10,000, the
-/// power of the first, the sign, how many decimals, the digits.
-fn whole(raw: &[u8]) -> Option<i64> {
-    let word = |place: usize| Some(i16::from_be_bytes(raw.get(2 * place..2 * place + 2)?.try_into().ok()?));
-    let (digits, weight, sign) = (word(0)?, word(1)?, word(2)?);
-    let mut number = 0_i64;
-    for power in 0..=weight {
-        let digit = if power < digits { word(4 + usize::try_from(power).ok()?)? } else { 0 };
-        number = number.checked_mul(10_000)?.checked_add(digit.into())?;
-    }
-    Some(if sign == 0 { number } else { -number })
-}
-
-fn columns<P: Params>(rows: impl IntoIterator<Item = P>) -> Result<Vec<Column>> {
-    let mut columns: Vec<Column> = Vec::new();
-    for row in rows {
-        let mut place = 0;
-        row.each(&mut |value| {
-            if columns.len() == place {
-                columns.push(Column::new(value.kind()));
-            }
-            columns[place].push(value);
-            place += 1;
-            Ok(())
-        })?;
-    }
-    Ok(columns)
-}
-
-fn values(columns: &[Column]) -> Vec<&(dyn ToSql + Sync)> {
-    columns.iter().map(Column::values).collect()
-}
-
-/// The values of one column in many rows.
-enum Column {
-    Integer(Vec<Option<i64>>),
-    Real(Vec<Option<f64>>),
-    Text(Vec<Option<String>>),
-    Blob(Vec<Option<Vec<u8>>>),
-}
-
-impl Column {
-    const fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Integer => Self::Integer(Vec::new()),
-            Kind::Real => Self::Real(Vec::new()),
-            Kind::Text => Self::Text(Vec::new()),
-            Kind::Blob => Self::Blob(Vec::new()),
-        }
-    }
-
-    fn push(&mut self, value: Value<'_>) {
-        match (self, value) {
-            (Self::Integer(column), Value::Integer(number)) => column.push(Some(number)),
-            (Self::Integer(column), _) => column.push(None),
-            (Self::Real(column), Value::Real(number)) => column.push(Some(number)),
-            (Self::Real(column), _) => column.push(None),
-            (Self::Text(column), Value::Text(text)) => column.push(Some(storable(text).into_owned())),
-            (Self::Text(column), _) => column.push(None),
-            (Self::Blob(column), Value::Blob(bytes)) => column.push(Some(bytes.to_vec())),
-            (Self::Blob(column), _) => column.push(None),
-        }
-    }
-
-    const fn type_(&self) -> Type {
-        match self {
-            Self::Integer(_) => Type::INT8_ARRAY,
-            Self::Real(_) => Type::FLOAT8_ARRAY,
-            Self::Text(_) => Type::TEXT_ARRAY,
-            Self::Blob(_) => Type::BYTEA_ARRAY,
-        }
-    }
-
-    fn values(&self) -> &(dyn ToSql + Sync) {
-        match self {
-            Self::Integer(column) => column,
-            Self::Real(column) => column,
-            Self::Text(column) => column,
-            Self::Blob(column) => column,
-        }
-    }
-}
-
 /// An error in words: what the server said without its details, which show values of rows; else what went wrong below.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(said) = error.as_db_error() {
@@ -470,26 +332,4 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
         cause = below.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sums_are_whole_numbers() {
-        let numeric = |words: &[i16]| words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<_>>();
-        for (words, number) in [
-            (&[0, 0, 0, 0][..], 0),
-            (&[1, 0, 0, 0, 7], 7),
-            (&[1, 0, 0x4000, 0, 7], -7),
-            (&[1, 1, 0, 0, 3], 30_000),
-            (&[2, 1, 0, 0, 3, 5], 30_005),
-            (&[5, 4, 0, 0, 922, 3372, 368, 5477, 5807], i64::MAX),
-        ] {
-            assert_eq!(whole(&numeric(words)), Some(number));
-        }
-        assert_eq!(whole(&numeric(&[5, 4, 0, 0, 922, 3372, 368, 5477, 5808])), None);
-        assert_eq!(whole(&[0, 1]), None);
-    }
 }
