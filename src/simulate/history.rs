@@ -7,11 +7,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use fastrand::Rng;
 use fenlei_wire::event::Body;
-use fenlei_wire::limits::MAX_GRAMS;
 use fenlei_wire::schedule::Window;
 use fenlei_wire::time::UnixMillis;
-use fenlei_wire::vocabulary::{AlarmKind, DeviceKind, DoorBy, SightingKind, Stream, Verdict};
+use fenlei_wire::vocabulary::{DeviceKind, SightingKind, Stream, Verdict};
 
+use super::bin::Drafted;
 use super::habits::{Habit, habits, mistake};
 use super::neighbourhood::{Equipment, Neighbourhood, Room, ZONE};
 use super::occurrence::{Occurrence, What};
@@ -23,11 +23,7 @@ pub type History = BTreeMap<&'static str, Vec<Occurrence>>;
 /// Weeks beyond this would reach the age at which events are refused.
 pub const MAX_DAYS: u32 = 85;
 
-const MINUTE: i64 = 60_000;
-/// What a bin holds, in grams.
-const CAPACITY: u32 = 110_000;
-/// A bin tells how full it is after so many deposits.
-const DEPOSITS_A_FILL: u32 = 10;
+pub(super) const MINUTE: i64 = 60_000;
 const HEARTBEAT_EVERY: i64 = 120 * MINUTE;
 /// Share of the deposits at which the card is shown, and that the camera judges.
 const WITH_CARD: f64 = 0.93;
@@ -62,18 +58,11 @@ pub fn history(neighbourhood: &Neighbourhood, seed: u64, now: DateTime<Utc>, day
     history
 }
 
-/// A deposit that has no number yet, or whatever else happens at a bin.
-struct Drafted {
-    occurrence: Occurrence,
-    /// What a camera would find of it; `None`: there is nothing to judge.
-    well_sorted: Option<bool>,
-}
-
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     neighbourhood: &'a Neighbourhood,
-    rng: Rng,
-    dates: Vec<NaiveDate>,
-    now: i64,
+    pub(super) rng: Rng,
+    pub(super) dates: Vec<NaiveDate>,
+    pub(super) now: i64,
     boot: u32,
 }
 
@@ -133,66 +122,6 @@ impl Writer<'_> {
         }
     }
 
-    /// All that happens at a bin, in order of time.
-    fn bin(&mut self, site: &Room, bin: &Equipment, mut story: Vec<Drafted>) -> Vec<Drafted> {
-        let Some(stream) = bin.stream else { return Vec::new() };
-        let mut plain = self.heartbeats();
-        plain.extend(self.edges(site));
-        for date in self.dates.clone() {
-            // Staff come after each default window.
-            for minute in [9 * 60 + 40, 18 * 60 + 50] {
-                let time = at(date, minute + self.rng.i64(0..25));
-                // Whoever has not closed it yet is still to come: nothing goes on where a history ends.
-                if time + 90_000 >= self.now {
-                    continue;
-                }
-                plain.push(staff_door(time, true));
-                // The weight is filled in when the day is played through.
-                plain.push(occurrence(time + 20_000, Body::Emptied { stream, grams: 0 }));
-                plain.push(staff_door(time + 90_000, false));
-            }
-        }
-        plain.extend(self.faults(bin));
-        story.extend(plain.into_iter().map(|occurrence| Drafted { occurrence, well_sorted: None }));
-        story.retain(|drafted| drafted.occurrence.time.0 < self.now);
-        story.sort_by_key(|drafted| drafted.occurrence.time);
-        play(story, stream)
-    }
-
-    /// Where the lid opens and closes by its hours. Windows may lie within one another, or follow without a gap.
-    fn edges(&self, site: &Room) -> Vec<Occurrence> {
-        let windows =
-            self.dates.iter().flat_map(|date| site.timetable.windows(*date).iter().map(|window| (*date, window)));
-        let mut spans: Vec<(i64, i64)> = windows
-            .map(|(date, Window { open, close, .. })| (at(date, open.get().into()), at(date, close.get().into())))
-            .collect();
-        spans.sort_unstable();
-        spans.dedup_by(|next, span| {
-            let joins = next.0 <= span.1;
-            if joins {
-                span.1 = span.1.max(next.1);
-            }
-            joins
-        });
-        let door = |time, open| occurrence(time, Body::Door { open, by: DoorBy::Schedule });
-        spans.into_iter().flat_map(|(open, close)| [door(open, true), door(close, false)]).collect()
-    }
-
-    /// A fault here and there, and one that is still there.
-    fn faults(&mut self, bin: &Equipment) -> Vec<Occurrence> {
-        let mut faults = Vec::new();
-        let alarm = |time, alarm, active| occurrence(time, Body::Alarm { alarm, active });
-        if let Some(date) = self.rng.choice(&self.dates).copied().filter(|_| self.rng.f64() < 0.4) {
-            let begins = at(date, self.rng.i64(6 * 60..20 * 60));
-            faults.push(alarm(begins, AlarmKind::Jam, true));
-            faults.push(alarm(begins + self.rng.i64(10..180) * MINUTE, AlarmKind::Jam, false));
-        }
-        if bin.id == "yangpu-gate-residual" && self.dates.len() > 1 {
-            faults.push(alarm(self.now - 20 * 60 * MINUTE, AlarmKind::LowBattery, true));
-        }
-        faults
-    }
-
     /// What the camera makes of a bin's deposits; half the time it knows their numbers.
     fn judgements(&mut self, bin: &Equipment, story: &[Drafted]) -> Vec<Occurrence> {
         let mut judgements = Vec::new();
@@ -229,46 +158,11 @@ impl Writer<'_> {
         sightings
     }
 
-    fn heartbeats(&mut self) -> Vec<Occurrence> {
+    pub(super) fn heartbeats(&mut self) -> Vec<Occurrence> {
         let (Some(first), phase) = (self.dates.first(), self.rng.i64(0..HEARTBEAT_EVERY)) else { return Vec::new() };
         let times = (at(*first, 0) + phase..self.now).step_by(HEARTBEAT_EVERY as usize);
         times.map(|time| occurrence(time, heartbeat(&mut self.rng))).collect()
     }
-}
-
-/// Fills the bin deposit by deposit, and empties it when staff come.
-fn play(story: Vec<Drafted>, stream: Stream) -> Vec<Drafted> {
-    let mut played = Vec::with_capacity(story.len());
-    let (mut load, mut since_told, mut full) = (0_u32, 0, false);
-    for mut drafted in story {
-        let time = drafted.occurrence.time.0;
-        let mut after = Vec::new();
-        match &mut drafted.occurrence.what {
-            What::Deposit { grams, .. } => {
-                load = (load + *grams).min(MAX_GRAMS);
-                since_told += 1;
-                if since_told == DEPOSITS_A_FILL {
-                    since_told = 0;
-                    after.push(fill(time, stream, load));
-                }
-                if !full && load >= CAPACITY / 20 * 19 {
-                    full = true;
-                    after.push(occurrence(time, Body::Alarm { alarm: AlarmKind::Full, active: true }));
-                }
-            }
-            What::Plain(Body::Emptied { grams, .. }) => {
-                *grams = std::mem::take(&mut load);
-                after.push(fill(time, stream, 0));
-                if std::mem::take(&mut full) {
-                    after.push(occurrence(time, Body::Alarm { alarm: AlarmKind::Full, active: false }));
-                }
-            }
-            _ => {}
-        }
-        played.push(drafted);
-        played.extend(after.into_iter().map(|occurrence| Drafted { occurrence, well_sorted: None }));
-    }
-    played
 }
 
 /// A camera's finding.
@@ -292,26 +186,12 @@ pub(super) fn heartbeat(rng: &mut Rng) -> Body<'static> {
     }
 }
 
-/// How full a bin is that holds so many grams.
-pub(super) fn fill_body(stream: Stream, load: u32) -> Body<'static> {
-    let percent = u8::try_from(u64::from(load) * 100 / u64::from(CAPACITY)).unwrap_or(100).min(100);
-    Body::Fill { stream, percent, celsius: None }
-}
-
-fn fill(time: i64, stream: Stream, load: u32) -> Occurrence {
-    occurrence(time, fill_body(stream, load))
-}
-
-fn staff_door(time: i64, open: bool) -> Occurrence {
-    occurrence(time, Body::Door { open, by: DoorBy::Staff })
-}
-
-fn occurrence(time: i64, body: Body<'static>) -> Occurrence {
+pub(super) fn occurrence(time: i64, body: Body<'static>) -> Occurrence {
     Occurrence { time: UnixMillis(time), what: What::Plain(body) }
 }
 
 /// Unix milliseconds of a minute of a local day.
-fn at(date: NaiveDate, minute: i64) -> i64 {
+pub(super) fn at(date: NaiveDate, minute: i64) -> i64 {
     opens_at(ZONE, date, u16::try_from(minute).unwrap_or_default()).timestamp_millis()
 }
 

@@ -12,8 +12,9 @@ use fenlei_wire::vocabulary::{DeviceKind, Stream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::bin::fill_body;
 use super::habits::{Habit, habits};
-use super::history::{fill_body, heartbeat, judgement};
+use super::history::{heartbeat, judgement};
 use super::neighbourhood::{Equipment, Neighbourhood};
 use super::occurrence::{Occurrence, What};
 use crate::clock::SharedClock;

@@ -3,6 +3,7 @@
 //! What its people do is pure and follows from a seed and the time; its devices are driven by the very state machine that
 //! runs on microcontrollers, over real MQTT. Nothing here reaches into the backend: what it shows, any device can do.
 
+mod bin;
 pub mod by_hand;
 mod device;
 pub mod enrol;

@@ -9,6 +9,7 @@ pub mod alarm_causes;
 pub mod alarm_hooks;
 pub mod alarm_notices;
 pub mod alarms;
+mod announce;
 mod appender;
 pub mod audit;
 pub mod boots;
@@ -81,6 +82,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use announce::Announce;
+pub use announce::Health;
 use cluster::Cluster;
 pub use connection::schema_version;
 pub use intake::{Committed, Retried};
@@ -90,8 +93,7 @@ use queue::WriterHandle;
 use readers::Readers;
 use sql::Connection;
 pub use url::StoreUrl;
-pub use writer::Health;
-use writer::{Announce, Writer};
+use writer::Writer;
 
 use crate::domain::inbound::Inbound;
 use crate::domain::registry::Registry;

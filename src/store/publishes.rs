@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::StoreError;
+use super::announce::Announce;
 use super::flush::{Durability, Flush};
 use super::intake::{Committed, Intake};
 use super::lanes::lane;
 use super::leases;
 use super::queue::{Asked, Batch};
 use super::tally::Tally;
-use super::writer::{Announce, Writer};
+use super::writer::Writer;
 use crate::domain::inbound::{Inbound, What};
 
 /// What is committed, and may not be on the disk yet.
@@ -169,11 +170,11 @@ mod tests {
     use fenlei_wire::vocabulary::DeviceKind;
     use tokio::sync::watch;
 
+    use super::super::announce::Health;
     use super::super::place::Place;
     use super::super::queue::WriterHandle;
     use super::super::registry::{self, DeviceFields, SiteFields};
     use super::super::sql::Connection;
-    use super::super::writer::Health;
     use super::super::{connection, ledger};
     use super::*;
     use crate::domain::card::CardKey;

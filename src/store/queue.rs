@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreError;
+use super::announce::Health;
 use super::intake::Committed;
-use super::writer::{Health, Session, Writer};
+use super::writer::{Session, Writer};
 use crate::domain::inbound::Inbound;
 
 /// Publishes that may wait; a source that finds no place waits, and so does its device.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
+use super::announce::{Announce, Health};
 use super::cards::Cards;
 use super::checkpoint::{Checkpoints, LEFT};
-use super::cluster::Cluster;
 use super::flush::{Durability, Flush};
 use super::intake::{Intake, Memory, Retried};
 use super::place::{Backoff, Place};
@@ -34,14 +34,6 @@ const IDLE: Duration = Duration::from_millis(250);
 /// How long nothing may have failed before the store is said to take writes again. On a full disk something small finds
 /// room now and then, and what waits does not.
 const PROVED: Duration = Duration::from_secs(2);
-
-/// Whether the store takes writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Health {
-    #[default]
-    Writing,
-    Failing(String),
-}
 
 /// A transaction of other work than intake: registry, schedules, states.
 pub struct Session<'a> {
@@ -69,27 +61,6 @@ impl Session<'_> {
         let retried = intake.retry(from, event, received)?;
         intake.finish()?;
         Ok(retried)
-    }
-}
-
-/// Who is told of commits.
-#[derive(Clone)]
-pub(super) enum Announce {
-    /// Those who follow the ledger, with its last row.
-    Here(watch::Sender<i64>),
-    /// The thread that looks what several backends committed.
-    Cluster(Cluster),
-}
-
-impl Announce {
-    /// The disk has a transaction, and the ledger up to this row.
-    pub(super) fn tell(&self, last: i64) {
-        match self {
-            Self::Here(committed) => {
-                committed.send_if_modified(|known| std::mem::replace(known, last) != last);
-            }
-            Self::Cluster(cluster) => cluster.nudge(),
-        }
     }
 }
 

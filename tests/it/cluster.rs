@@ -11,9 +11,9 @@ mod turns;
 
 use std::time::Duration;
 
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 
 /// A command whose answer got lost is sent again after 30 s; the rest is for a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(150);

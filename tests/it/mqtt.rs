@@ -5,6 +5,7 @@ mod access;
 mod answers;
 mod configs;
 mod garbage;
+mod line;
 mod protocol;
 mod states;
 pub(crate) mod world;

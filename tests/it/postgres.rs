@@ -12,9 +12,9 @@ use fenlei::store::{Options, Store, StoreError};
 use reqwest::{Client, StatusCode};
 use server::Server;
 
-use crate::cli::Folder;
 use crate::crash::check;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::Load;
 use crate::support::place::Place;
 use crate::support::rollups;

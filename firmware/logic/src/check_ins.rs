@@ -1,7 +1,7 @@
 //! What a watchdog asks: whether every task has said lately that it still goes on. A watchdog that any one task may feed
 //! proves only that this one runs.
 
-use crate::session::Millis;
+use crate::driver::Millis;
 
 /// When each of the tasks was last heard of.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 
 use fenlei_wire::time::UnixMillis;
 
-use crate::session::Millis;
+use crate::driver::Millis;
 
 /// The wall clock, as far as it is known.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,7 +4,7 @@
 
 use heapless::Vec;
 
-use crate::session::Millis;
+use crate::driver::Millis;
 
 /// Publishes that may wait for receipts at once: enough to fill the line, few enough for a microcontroller.
 pub(crate) const WINDOW: usize = 4;

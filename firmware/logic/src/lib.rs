@@ -10,6 +10,7 @@
 mod backoff;
 pub mod check_ins;
 pub mod clock;
+pub mod driver;
 mod flights;
 pub mod journal;
 pub mod lid;
@@ -21,7 +22,8 @@ pub mod seen;
 pub mod session;
 pub mod stored;
 
+pub use driver::{Action, Counters, Input, Millis};
 pub use journal::Journal;
 pub use queue::{EventQueue, QueueFull};
 pub use ram_queue::RamQueue;
-pub use session::{Action, Counters, Input, Millis, Session};
+pub use session::Session;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use fenlei::passwords;
 use fenlei::store::accounts;
 
-use super::{Folder, text};
+use crate::support::folder::{Folder, text};
 
 #[test]
 fn an_account_opens_the_pages_with_the_password_from_standard_input() {

@@ -4,7 +4,8 @@ use fenlei::card_key;
 use fenlei::store::sql::Connection;
 use fenlei::store::{self, Store};
 
-use super::{CSV, Folder, mode, text};
+use super::{CSV, mode};
+use crate::support::folder::{Folder, text};
 
 /// How many rows of the cards have the hash of this card under the key of the file.
 fn known(folder: &Folder, card: &str) -> i64 {

@@ -9,7 +9,7 @@ use fenlei::store::{Options, Store};
 use fenlei_wire::vocabulary::{DeviceKind, Stream, Verdict};
 use serde_json::json;
 
-use super::{Folder, text};
+use crate::support::folder::{Folder, text};
 use crate::support::load::register;
 use crate::support::place::Place;
 

@@ -5,9 +5,9 @@ use std::fs;
 
 use fenlei::store::recount::recount;
 
-use super::Folder;
 use crate::crash::check::{count, integrity};
 use crate::support::backend::Backend;
+use crate::support::folder::{Folder, text};
 use crate::support::load::{BOOT, Load};
 use crate::support::place::Place;
 
@@ -109,7 +109,7 @@ fn what_is_no_sound_backup_takes_no_place() {
         assert!(code == 1 && told.contains(says), "{name}: {told}");
     }
     let output = folder.fenlei(&["restore", "changed.db"]);
-    let told = super::text(&output.stderr);
+    let told = text(&output.stderr);
     assert!(!output.status.success() && told.contains("hour_count: site north, 2024-10-04 8:00, food"), "{told}");
     let left: BTreeSet<_> = fs::read_dir(folder.path("")).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("draft")), "a draft was left: {left:?}");
@@ -117,10 +117,10 @@ fn what_is_no_sound_backup_takes_no_place() {
 
     // The last thing that is tried is good.
     let output = folder.fenlei(&["restore", "good.db"]);
-    assert!(output.status.success(), "{}", super::text(&output.stderr));
+    assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(super::mode(&folder.path("fenlei.db")), 0o600);
     assert_eq!(recount(&folder.store()).unwrap().differences(), 0);
-    assert!(!super::text(&output.stderr).contains("card key"), "this store was begun with none");
+    assert!(!text(&output.stderr).contains("card key"), "this store was begun with none");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn whoever_restores_is_told_of_the_card_key() {
             let _ = fs::remove_file(folder.path(name));
         }
         let output = folder.fenlei(&["restore", "saved.db"]);
-        let told = super::text(&output.stderr);
+        let told = text(&output.stderr);
         assert!(output.status.success() && told.contains(expected), "{told}");
         assert!(!folder.path("fenlei.card-key").exists() || expected != "put it back", "no key is made");
     };

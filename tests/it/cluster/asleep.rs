@@ -4,10 +4,10 @@
 use std::process::Command;
 
 use super::{JOBS, holds, start, until};
-use crate::cli::Folder;
 use crate::crash::check;
 use crate::mosquitto::Broker;
 use crate::postgres::server::Server;
+use crate::support::folder::Folder;
 use crate::support::load::{Load, SLOW_TICK};
 use crate::support::place::Place;
 

@@ -1,9 +1,9 @@
 //! A card key that is rotated while several backends run: none of them works under another key than the others.
 
 use super::start;
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::postgres::server::Server;
+use crate::support::folder::Folder;
 use crate::support::place::Place;
 
 fn fingerprint(folder: &Folder) -> String {

@@ -17,11 +17,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{JOBS, comes, holds, start, until};
-use crate::cli::Folder;
 use crate::crash::{Run, check, say};
 use crate::mosquitto::Broker;
 use crate::postgres::server::Server;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::{Load, SLOW_TICK, register};
 use crate::support::place::Place;
 

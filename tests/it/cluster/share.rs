@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::PATIENCE;
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::postgres::server::Server;
 use crate::support::backend::{Backend, free_port};
+use crate::support::folder::Folder;
 use crate::support::place::Place;
 
 /// A NATS server that speaks MQTT.

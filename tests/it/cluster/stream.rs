@@ -3,10 +3,10 @@
 use reqwest::Client;
 
 use super::start;
-use crate::cli::Folder;
 use crate::crash::check;
 use crate::mosquitto::Broker;
 use crate::postgres::server::Server;
+use crate::support::folder::Folder;
 use crate::support::load::Load;
 use crate::support::place::Place;
 

@@ -14,13 +14,13 @@ use serde_json::json;
 use super::asleep::signal;
 use super::lanes::{SITES, populate, shared};
 use super::{PATIENCE, holds, start, until};
-use crate::cli::Folder;
 use crate::crash::check;
 use crate::faults::proxy::{Proxy, Weather};
 use crate::intake::bench::NOW;
 use crate::mosquitto::{self, Broker};
 use crate::postgres::server::Server;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::place::Place;
 
 fn touch(now: i64) -> impl FnOnce(&mut Session<'_>) -> Result<(), StoreError> {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{check, say};
-use crate::cli::Folder;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::{CARDS, Load};
 use crate::support::place::Place;
 

@@ -10,7 +10,7 @@ use fenlei_wire::event::Event;
 use fenlei_wire::time::UnixMillis;
 use serde_json::{Map, Value, json};
 
-use crate::cli::Folder;
+use crate::support::folder::Folder;
 use crate::support::load::{BOOT, Told};
 use crate::support::rollups;
 

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::Load;
 
 /// How long the victim is left alone after it began to work, and how long it stays away, at most.

@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::{Run, check, say};
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::{Load, SLOW_TICK};
 
 /// Between two faults, in milliseconds at most.

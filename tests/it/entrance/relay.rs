@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::world::{PATIENCE, install};
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::mqtt::world::{Device, event};
 use crate::support::authority::Authority;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::register;
 
 /// Leads from TLS to the broker, and gives the URL with which the backend logs in there.

@@ -118,7 +118,7 @@ async fn who_says_nothing_is_hung_up_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_that_cannot_be_used_are_named_at_the_start() {
     let world = World::start(&[]).await;
-    let folder = crate::cli::Folder::new();
+    let folder = crate::support::folder::Folder::new();
     let start = |settings: &[(&str, &str)]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fenlei"));
         command.current_dir(folder.path("")).arg("serve").envs(settings.iter().copied());

@@ -11,10 +11,10 @@ use rumqttc::v5;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::cli::Folder;
 use crate::mqtt::world::{Device, event};
 use crate::support::authority::{Authority, Pair};
 use crate::support::backend::{Backend, free_port};
+use crate::support::folder::Folder;
 use crate::support::load::register;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! `fenlei export` and the settings it goes by.
 
-use crate::cli::Folder;
+use crate::support::folder::Folder;
 
 const SETTINGS: &str =
     "[influx]\nurl = \"https://influx.example/base\"\norg = \"jwh\"\nbucket = \"fenlei\"\ntoken = \"hunter2\"\n";

@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use super::ledger::{Points, Written, points};
 use super::server::Reply::{Take, TakeAndHang};
 use super::server::{Influx, TOKEN, difference};
-use crate::cli::Folder;
 use crate::support::backend::{Backend, free_port};
+use crate::support::folder::Folder;
 use crate::support::load::register;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::told::readiness;
 use super::until;
 use crate::alarms::world::World;
-use crate::cli::Folder;
 use crate::projectors::line::{Line, neighbourhood, set, states, until as until_message};
 use crate::support::api::{Api, instant};
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::pages::Browser;
 use crate::support::place::Place;
 

@@ -8,10 +8,10 @@ use fastrand::Rng;
 
 use super::proxy::{Counts, Proxy, Way, Weather};
 use super::until;
-use crate::cli::Folder;
 use crate::crash::{Run, settle};
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::Load;
 
 /// How long a fault lasts at most, in milliseconds.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::until;
-use crate::cli::Folder;
 use crate::crash::{Run, settle};
 use crate::mosquitto::{Broker, client, line};
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::Load;
 
 /// Each takes a second or two: devices come back at their own time.

@@ -6,9 +6,9 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::until;
-use crate::cli::Folder;
 use crate::crash::{check, say};
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::Load;
 use crate::support::place::Place;
 

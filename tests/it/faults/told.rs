@@ -9,8 +9,8 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::until;
-use crate::cli::Folder;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::pages::{Browser, PASSWORD};
 
 /// More small changes than find room where a transaction did not.

@@ -7,9 +7,9 @@ use fastrand::Rng;
 use fenlei::store::events::{Filter, list};
 use fenlei::store::sql::Connection;
 
-use crate::cli::Folder;
 use crate::crash::{Run, check, say};
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::{Load, Told};
 use crate::support::place::Place;
 

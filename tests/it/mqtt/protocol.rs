@@ -1,7 +1,6 @@
 //! What MQTT asks of a broker beside what devices usually do: said packet by packet.
 
-use bytes::{Buf, BufMut};
-use fenlei::mqtt::embedded::packets::{FIVE, Incoming, Outgoing, THREE};
+use fenlei::mqtt::embedded::packets::{FIVE, Incoming, THREE};
 use fenlei::simulate::fleet::Credential;
 use fenlei_wire::vocabulary::Channel;
 use mqtt5_protocol::packet::MqttPacket;
@@ -11,102 +10,14 @@ use mqtt5_protocol::packet::pingreq::PingReqPacket;
 use mqtt5_protocol::packet::puback::PubAckPacket;
 use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::pubrel::PubRelPacket;
-use mqtt5_protocol::packet::subscribe::SubscribePacket;
 use mqtt5_protocol::packet::unsubscribe::UnsubscribePacket;
-use mqtt5_protocol::{
-    FixedHeader, Packet, PacketType, Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage,
-};
+use mqtt5_protocol::{Packet, Properties, PropertyId, PropertyValue, QoS, ReasonCode, WillMessage};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use super::line::{Line, Raw};
 use super::world::{By, PATIENCE, World, event};
-
-/// A connection that says what it is told to say.
-struct Line {
-    incoming: Incoming<TcpStream>,
-    outgoing: Outgoing<TcpStream>,
-    version: u8,
-}
-
-/// Bytes that need be no packet.
-struct Raw(Vec<u8>);
-
-impl MqttPacket for Raw {
-    fn packet_type(&self) -> PacketType {
-        PacketType::Publish
-    }
-
-    fn encode_body<B: BufMut>(&self, _: &mut B) -> mqtt5_protocol::Result<()> {
-        Ok(())
-    }
-
-    fn decode_body<B: Buf>(_: &mut B, _: &FixedHeader) -> mqtt5_protocol::Result<Self> {
-        Ok(Self(Vec::new()))
-    }
-
-    fn encode<B: BufMut>(&self, bytes: &mut B) -> mqtt5_protocol::Result<()> {
-        bytes.put_slice(&self.0);
-        Ok(())
-    }
-}
-
-impl Line {
-    async fn open(world: &World, version: u8) -> Self {
-        let (from, to) = tokio::io::split(TcpStream::connect(("127.0.0.1", world.port())).await.unwrap());
-        Self { incoming: Incoming::new(from), outgoing: Outgoing::new(to), version }
-    }
-
-    /// Logged in, with whether its session was found.
-    async fn connect(world: &World, connect: ConnectPacket) -> (Self, bool) {
-        let mut line = Self::open(world, connect.protocol_version).await;
-        line.say(&connect).await;
-        let Packet::ConnAck(answer) = line.hear().await else { panic!("no CONNACK") };
-        // Both versions have 0 for success alone.
-        assert_eq!(answer.reason_code, ReasonCode::Success);
-        (line, answer.session_present)
-    }
-
-    async fn say(&mut self, packet: &impl MqttPacket) {
-        self.outgoing.put(packet).unwrap();
-        self.outgoing.write().await.unwrap();
-    }
-
-    async fn try_hear(&mut self) -> Option<Packet> {
-        let heard = tokio::time::timeout(PATIENCE, self.incoming.next(self.version, 2 << 20));
-        heard.await.expect("the broker answers or hangs up").ok()
-    }
-
-    async fn hear(&mut self) -> Packet {
-        self.try_hear().await.expect("the connection goes on")
-    }
-
-    async fn message(&mut self) -> PublishPacket {
-        loop {
-            if let Packet::Publish(publish) = self.hear().await {
-                return publish;
-            }
-        }
-    }
-
-    async fn subscribe(&mut self, device: &Credential, channel: Channel) {
-        let mut asked = SubscribePacket::new(9).add_filter(device.topic(channel), QoS::AtLeastOnce);
-        asked.protocol_version = self.version;
-        self.say(&asked).await;
-        while !matches!(self.hear().await, Packet::SubAck(_)) {}
-    }
-
-    /// Why the broker hung up.
-    async fn farewell(&mut self) -> Option<ReasonCode> {
-        let mut reason = None;
-        while let Some(packet) = self.try_hear().await {
-            if let Packet::Disconnect(said) = packet {
-                reason = Some(said.reason_code);
-            }
-        }
-        reason
-    }
-}
 
 fn connect(device: &Credential, version: u8) -> ConnectPacket {
     ConnectPacket {

@@ -12,9 +12,9 @@ use rumqttc::{Incoming, v5};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::register;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

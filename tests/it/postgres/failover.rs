@@ -14,9 +14,9 @@ use reqwest::{Client, StatusCode};
 use super::pair::Pair;
 use super::server::Server;
 use super::{get, until};
-use crate::cli::Folder;
 use crate::crash::{check, say};
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::{Load, SLOW_TICK};
 use crate::support::place::Place;
 

@@ -9,8 +9,8 @@ use fenlei_wire::vocabulary::Channel;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use crate::cli::Folder;
 use crate::mqtt::world::{BOTH, Device, PATIENCE, World};
+use crate::support::folder::Folder;
 
 async fn projector(world: &World) -> Device {
     let mut device = Device::connect(world.options(&world.beam)).await.unwrap();

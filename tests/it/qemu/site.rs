@@ -9,9 +9,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::node::{Node, PATIENCE};
-use crate::cli::Folder;
 use crate::mosquitto::Broker;
 use crate::support::backend::Backend;
+use crate::support::folder::Folder;
 use crate::support::load::register;
 
 pub(super) struct Site {

@@ -21,7 +21,7 @@ use futures::stream::BoxStream;
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::cli::Folder;
+use crate::support::folder::Folder;
 
 pub(crate) const BOOT: u32 = 7;
 const BINS: [&str; 4] = ["load-1", "load-2", "load-3", "load-4"];

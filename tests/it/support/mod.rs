@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod authority;
 pub(crate) mod backend;
+pub(crate) mod folder;
 pub(crate) mod load;
 pub(crate) mod pages;
 pub(crate) mod place;

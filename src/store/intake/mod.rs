@@ -1,32 +1,33 @@
-//! What happens to a publish inside the writer's transaction: is it who it says, is it new, what does it
-//! count as, where does it go.
+//! What happens to a publish inside the writer's transaction: is it who it says, is it new, where does it go. What an
+//! event that is taken in counts as is in `append`.
+
+mod admission;
+mod append;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use fenlei_wire::vocabulary::DeviceKind;
 use foldhash::fast::RandomState;
 
-use super::appender::{Appender, NewRow};
+pub(in crate::store) use self::admission::Placed;
+use super::appender::Appender;
 use super::boots::{BootName, Boots, Slot};
 use super::cards::Cards;
 use super::clock_doubts::ClockDoubts;
-use super::deposit_times::Deposited;
 use super::ledger;
-use super::matching::{self, Judge, Waiting};
+use super::matching::Waiting;
 use super::quarantine;
-use super::rollups::{Counted, Rollups};
+use super::rollups::Rollups;
 use super::sql::Connection;
 use super::tally::Tally;
-use super::{StoreError, states};
+use super::{StoreError, boots, states};
 use crate::domain::clock_doubt::Stamp;
 use crate::domain::decode::{Element, Refused, content_of, said};
-use crate::domain::event::{Body, Event, Judged, Judgement, Lost};
+use crate::domain::event::{Body, Event, Lost};
 use crate::domain::inbound::{Inbound, Sender, What};
 use crate::domain::marks::Receipt;
 use crate::domain::refusal::{Reason, Refusal};
-use crate::domain::registry::{Community, Device, Registry, Site};
-use crate::domain::zone::local;
+use crate::domain::registry::Registry;
 
 /// What a publish is answered with, once it is on the disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,10 +61,10 @@ pub struct Memory {
 
 /// One transaction's intake.
 pub struct Intake<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) registry: &'a Registry,
-    pub(super) rollups: &'a mut Rollups,
-    pub(super) boots: &'a mut Boots,
+    pub(in crate::store) connection: &'a Connection,
+    pub(in crate::store) registry: &'a Registry,
+    pub(in crate::store) rollups: &'a mut Rollups,
+    pub(in crate::store) boots: &'a mut Boots,
     cards: &'a mut Cards,
     waiting: &'a mut Waiting,
     clocks: &'a mut ClockDoubts,
@@ -72,14 +73,6 @@ pub struct Intake<'a> {
     places: HashMap<&'a str, Placed<'a>, RandomState>,
     quarantine_cap: u32,
     tally: Tally,
-}
-
-/// A device with its place, as the registry has it.
-#[derive(Clone, Copy)]
-pub(super) struct Placed<'a> {
-    pub(super) device: &'a Device,
-    pub(super) site: &'a Site,
-    pub(super) community: &'a Community,
 }
 
 impl<'a> Intake<'a> {
@@ -256,137 +249,6 @@ impl<'a> Intake<'a> {
         Ok(boots.into_iter().map(|(boot, slot)| self.boots.marks(slot).receipt(boot)).collect())
     }
 
-    /// Whether the topic tells the truth about its device.
-    fn admit(&mut self, from: &Sender) -> Result<Placed<'a>, Refusal> {
-        let placed = match self.places.get(from.device.as_str()) {
-            Some(placed) => *placed,
-            None => {
-                let Some((device, site, community)) = self.registry.place(&from.device) else {
-                    return Err(Refusal::new(Reason::UnknownDevice, "no device of this id is registered"));
-                };
-                let placed = Placed { device, site, community };
-                self.places.insert(&device.id, placed);
-                placed
-            }
-        };
-        let device = placed.device;
-        if device.site != from.site || device.kind != from.kind {
-            let detail = format!("the device is registered as a {} of site {}", device.kind, device.site);
-            return Err(Refusal::new(Reason::TopicMismatch, detail));
-        }
-        Ok(placed)
-    }
-
-    fn incarnation(&self, device: &str) -> u32 {
-        self.registry.devices.get(device).map_or(FIRST_INCARNATION, |device| device.incarnation)
-    }
-
-    /// Whether this device may say this.
-    fn accept(&self, placed: Placed<'_>, event: &Event) -> Result<(), Refusal> {
-        let event_type = event.body.event_type();
-        if !event_type.allowed_from(placed.device.kind) {
-            let detail = format!("a {} sends no {event_type}", placed.device.kind);
-            return Err(Refusal::new(Reason::WrongKind, detail));
-        }
-        if let Body::Judgement(judgement) = &event.body {
-            let bin = self.registry.devices.get(judgement.judged.device());
-            if bin.is_none_or(|bin| bin.kind != DeviceKind::Bin || bin.site != placed.device.site) {
-                return Err(Refusal::new(Reason::UnknownTarget, "what is judged is no bin of the camera's site"));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn append(
-        &mut self,
-        placed: Placed<'_>,
-        slot: Slot,
-        event: &Event,
-        received: i64,
-    ) -> Result<i64, StoreError> {
-        let Placed { device, site, community } = placed;
-        let mut row = NewRow { boot: self.boots.id(slot), event, received, card: None, timing: None };
-        let at = if let Body::Deposit(deposit) = &event.body {
-            let classified = site.timetable.classify(event.time, deposit.stream);
-            row.card = deposit.card.map(|hash| self.cards.number(self.connection, hash)).transpose()?;
-            row.timing = Some(classified.timing);
-            let counts = Counted {
-                community: community.key,
-                site: site.key,
-                stream: deposit.stream,
-                grams: deposit.grams,
-                card: row.card,
-                verdict: deposit.verdict,
-            };
-            self.rollups.deposit(&counts, &classified, 1);
-            classified.at
-        } else {
-            local(site.zone, event.time)
-        };
-        let id = self.ledger.append(&row)?;
-        self.boots.put_row(self.connection, slot, event.seq, id)?;
-        self.rollups.ledger_row(site.key, id, event.time);
-        if device.kind == DeviceKind::Bin {
-            self.rollups.presence(site.key, at);
-        }
-        *self.tally.accepted.entry(event.body.event_type()).or_default() += 1;
-        if let Body::Deposit(deposit) = &event.body {
-            let deposited = Deposited { row: id, time: event.time, stream: deposit.stream };
-            self.waiting.deposits.add(device.key, deposited);
-            if let Some(judgement) =
-                self.waiting.claim(self.connection, device.key, (event.boot, event.seq), event.time)?
-            {
-                self.apply(site, community, judgement, id)?;
-            }
-        }
-        if let Body::Judgement(judgement) = &event.body
-            && device.kind == DeviceKind::Camera
-        {
-            self.judge(placed, id, event.time, judgement)?;
-        }
-        Ok(id)
-    }
-
-    /// Gives a deposit a verdict; see [`matching::apply`].
-    pub(super) fn apply(
-        &mut self,
-        site: &Site,
-        community: &Community,
-        judgement: matching::Judgement,
-        row: i64,
-    ) -> Result<bool, StoreError> {
-        matching::apply(&mut self.ledger, self.rollups, site, community, judgement, row)
-    }
-
-    fn judge(&mut self, placed: Placed<'_>, id: i64, time: i64, judgement: &Judgement) -> Result<(), StoreError> {
-        let Some(bin) = self.registry.devices.get(judgement.judged.device()) else { return Ok(()) };
-        let waiting = matching::Judgement { id, by: Judge::Camera, verdict: judgement.verdict };
-        match &judgement.judged {
-            Judged::Deposit(deposit) => {
-                let name = BootName { device: &bin.id, incarnation: bin.incarnation, boot: deposit.boot };
-                match self.boots.find(self.connection, name, deposit.seq)? {
-                    Some(row) => {
-                        self.apply(placed.site, placed.community, waiting, row)?;
-                    }
-                    // It may yet come, or be taken in from quarantine.
-                    None => {
-                        self.waiting.wait(self.connection, waiting, bin.key, time, Some((deposit.boot, deposit.seq)))?
-                    }
-                }
-            }
-            Judged::Bin(_) => {
-                for candidate in self.waiting.in_reach(self.connection, bin.key, time)? {
-                    let Placed { site, community, .. } = placed;
-                    if self.apply(site, community, waiting, candidate.row)? {
-                        return Ok(());
-                    }
-                }
-                self.waiting.wait(self.connection, waiting, bin.key, time, None)?;
-            }
-        }
-        Ok(())
-    }
-
     /// The same name again: nothing changes, but a different content is a conflict.
     fn repeated(
         &mut self,
@@ -433,7 +295,7 @@ impl<'a> Intake<'a> {
         let mut insert =
             self.connection.prepare_cached("INSERT INTO lost VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?;
         for (first, last) in missing {
-            insert.execute((id.0, super::boots::to_i64(first), super::boots::to_i64(last), received))?;
+            insert.execute((id.0, boots::to_i64(first), boots::to_i64(last), received))?;
         }
         self.boots.change(slot, received, |marks| marks.close(lost.from, lost.to));
         Ok(())
