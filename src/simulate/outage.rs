@@ -73,7 +73,8 @@ type Ledger = Arc<Mutex<BTreeMap<(String, u64), String>>>;
 /// swallows every third answer.
 struct Responder {
     ledger: Ledger,
-    states: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// The last that each device said of itself.
+    states: watch::Receiver<BTreeMap<String, Value>>,
     /// How many different events arrived.
     arrived: watch::Receiver<usize>,
     repeated: Arc<Mutex<usize>>,
@@ -89,9 +90,9 @@ impl Drop for Responder {
 impl Responder {
     fn start(port: u16, boot: u32) -> Self {
         let (count, arrived) = watch::channel(0);
-        let (ledger, states, repeated) = (Ledger::default(), Arc::default(), Arc::default());
-        let task =
-            tokio::spawn(respond(port, boot, Arc::clone(&ledger), Arc::clone(&states), Arc::clone(&repeated), count));
+        let (tell, states) = watch::channel(BTreeMap::new());
+        let (ledger, repeated) = (Ledger::default(), Arc::default());
+        let task = tokio::spawn(respond(port, boot, Arc::clone(&ledger), tell, Arc::clone(&repeated), count));
         Self { ledger, states, arrived, repeated, task }
     }
 
@@ -105,7 +106,7 @@ async fn respond(
     port: u16,
     boot: u32,
     ledger: Ledger,
-    states: Arc<Mutex<BTreeMap<String, Value>>>,
+    states: watch::Sender<BTreeMap<String, Value>>,
     repeated: Arc<Mutex<usize>>,
     count: watch::Sender<usize>,
 ) {
@@ -125,7 +126,7 @@ async fn respond(
                 let topic = Topic::parse(name).unwrap();
                 let content: Value = serde_json::from_slice(&publish.payload).unwrap();
                 if topic.channel == Channel::State {
-                    states.lock().unwrap().insert(topic.device.to_owned(), content);
+                    states.send_modify(|states| drop(states.insert(topic.device.to_owned(), content)));
                     continue;
                 }
                 let events = match content {
@@ -216,6 +217,11 @@ async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
         (counts.accepted, counts.receipted, counts.connected),
         (3 * u64::from(EVENTS), 3 * u64::from(EVENTS), 0)
     );
+    // The broker has what each said last; the responder may yet have to hear it.
+    let gone = serde_json::json!({"online": false, "boot": BOOT});
+    let mut states = responder.states.clone();
+    let gone = states.wait_for(|states| devices.iter().all(|device| states.get(*device) == Some(&gone)));
+    drop(tokio::time::timeout(PATIENCE, gone).await.expect("each says that it is gone"));
     let ledger = responder.ledger.lock().unwrap();
     assert_eq!(ledger.len(), 3 * EVENTS as usize);
     for device in devices {
@@ -229,8 +235,6 @@ async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
         }
     }
     assert!(*responder.repeated.lock().unwrap() > 0, "the swallowed receipts made devices repeat themselves");
-    let states = responder.states.lock().unwrap();
-    assert!(devices.iter().all(|device| states[*device] == serde_json::json!({"online": false, "boot": BOOT})));
 }
 
 #[tokio::test]

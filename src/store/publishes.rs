@@ -291,4 +291,29 @@ mod tests {
         assert_eq!((*store.committed.borrow(), rows(&store.file)), (20, 20), "each once");
         store.other_work().await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_log_that_the_disk_may_lack_is_not_moved_into_the_file() {
+        let store = OnDisk::new();
+        store.disk.flushes(false);
+        assert!(store.writer.submit_all(events()).await.unwrap().await.unwrap().is_err());
+        // As much as is moved at the next opportunity.
+        let beside = connection::open_writer(&store.file, 1).unwrap();
+        beside.sqlite().unwrap().pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        beside.execute("INSERT INTO meta VALUES ('long', hex(zeroblob(40 << 20)))", []).unwrap();
+        let to_move = || -> i64 {
+            let mut pages = beside.prepare_cached("PRAGMA wal_checkpoint(NOOP)").unwrap();
+            pages.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)).unwrap()
+        };
+        let left = to_move();
+        // It would be by then, beside the writer.
+        for _ in 0..40 {
+            assert!(store.other_work().await.is_err());
+        }
+        assert_eq!(to_move(), left);
+        store.disk.flushes(true);
+        while to_move() > 0 {
+            let _ = store.other_work().await;
+        }
+    }
 }

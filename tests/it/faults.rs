@@ -5,6 +5,7 @@
 
 mod clock;
 mod disk;
+mod flush;
 mod mounted;
 mod network;
 pub(crate) mod proxy;

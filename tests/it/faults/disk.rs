@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fenlei_wire::vocabulary::{Channel, DeviceKind};
@@ -48,7 +47,7 @@ async fn nothing_is_taken(folder: &Folder, backend: &Backend, load: &Load, token
 }
 
 /// Nothing was lost, nothing came twice, and it never restarted.
-async fn nothing_was_lost(folder: &Folder, mut backend: Backend, load: Load, process: u32) {
+pub(super) async fn nothing_was_lost(folder: &Folder, mut backend: Backend, load: Load, process: u32) {
     load.flows().await;
     let told = load.finish().await;
     assert_eq!(backend.id(), Some(process));
@@ -174,52 +173,6 @@ async fn a_disk_that_becomes_read_only_is_told_and_used_again_once_it_is_not() {
     store_fails(&backend, &mut browser, "the disk refuses to read or write").await;
     nothing_is_taken(&folder, &backend, &load, token.trim()).await;
     drop(frozen);
-    load.flows().await;
-    all_works(&mut backend, &browser).await;
-    nothing_was_lost(&folder, backend, load, process).await;
-}
-
-/// Each flush of a running backend fails, as on a disk that takes what is written and cannot keep it.
-struct Unflushed(Child);
-
-impl Unflushed {
-    /// `None`: no process may look into another one here.
-    fn begin(process: u32) -> Option<Self> {
-        let fails = ["--inject=fsync,fdatasync:error=EIO", "--trace=fsync,fdatasync", "--quiet=all"];
-        let mut strace = Command::new("strace");
-        strace.args(fails).args(["--follow-forks", "--attach", &process.to_string()]).stderr(Stdio::null());
-        Some(Self(strace.spawn().ok()?)).filter(|_| as_root("strace", &["true"]))
-    }
-}
-
-impl Drop for Unflushed {
-    fn drop(&mut self) {
-        // Asked to end, it lets go of the process; killed, it would not.
-        as_root("kill", &[&self.0.id().to_string()]);
-        let _ = self.0.wait();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_disk_could_not_keep_is_not_receipted_until_it_can() {
-    let folder = Folder::at(Place::in_a_file());
-    let credentials = Load::register(&folder);
-    let mut backend = Backend::start(&folder, None);
-    backend.ready().await;
-    let mut browser = signed_in(&folder, &backend).await;
-    let (load, process) = (Load::start(&credentials, backend.mqtt, 5), backend.id().unwrap());
-    load.flows().await;
-    let Some(unflushed) = Unflushed::begin(process) else {
-        return say("not run: no process may look into another one here");
-    };
-    store_fails(&backend, &mut browser, "the disk refuses to read or write").await;
-    let (receipted, failures) = (load.receipted(), backend.counter("fenlei_store_failures_total").await);
-    until("it is tried again and again", async || {
-        backend.counter("fenlei_store_failures_total").await >= failures + 3.0
-    })
-    .await;
-    assert_eq!(load.receipted(), receipted, "nothing is receipted that is not on the disk");
-    drop(unflushed);
     load.flows().await;
     all_works(&mut backend, &browser).await;
     nothing_was_lost(&folder, backend, load, process).await;
