@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::card::{Added, CardKey};
 use crate::draft::Draft;
 use crate::store::sql::Connection;
-use crate::store::{StoreError, card_keys, registry};
+use crate::store::{StoreError, card_keys};
 
 const BYTES: usize = 32;
 
@@ -61,20 +61,20 @@ pub fn catch_up(connection: &Connection, path: &Path) -> Result<CardKey, CardKey
 
 /// Whether the file holds the key of a store that was begun with one; makes and changes nothing.
 pub fn check(connection: &Connection, path: &Path) -> Result<(), CardKeyError> {
-    match registry::card_key_fingerprint(connection)? {
+    match card_keys::known(connection)? {
         Some(_) => of_store(connection, path).map(drop),
         None => Ok(()),
     }
 }
 
 fn of_store(connection: &Connection, path: &Path) -> Result<(CardKey, Added), CardKeyError> {
-    let known = registry::card_key_fingerprint(connection)?;
+    let known = card_keys::known(connection)?;
     if known.is_some() && !path.exists() {
         return Err(CardKeyError::Lost(path.to_owned()));
     }
     let key = load_or_create(path)?;
     if known.is_none() {
-        registry::check_card_key(connection, &key.fingerprint())?;
+        card_keys::check(connection, &key.fingerprint())?;
     }
     let expected = known.unwrap_or_else(|| key.fingerprint());
     let (found, since) = (key.fingerprint(), key.since(&expected));

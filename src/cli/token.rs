@@ -11,7 +11,7 @@ use super::{answer, open_existing_store, open_store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::registry::Role;
-use crate::store::{registry, tokens};
+use crate::store::{audit, registry, tokens};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -62,6 +62,8 @@ fn add(config: &Config, organization: Option<&str>, roles: &[Role], now: i64) ->
     }
     let roles = roles.iter().copied().collect::<BTreeSet<_>>();
     let token = tokens::add(&transaction, organization, &roles, now)?;
+    let made = tokens::caller(&transaction, &token)?;
+    audit::note(&transaction, now, "command line", "token.add", made.as_ref().map_or("", |made| &made.who))?;
     transaction.commit()?;
     answer(token)
 }
@@ -84,6 +86,7 @@ fn revoke(config: &Config, id: &str, now: i64) -> Result<()> {
     if !tokens::revoke(&transaction, id, now)? {
         bail!("there is no token {id}, or it is revoked already: `fenlei token list` shows them");
     }
+    audit::note(&transaction, now, "command line", "token.revoke", id)?;
     transaction.commit()?;
     Ok(())
 }

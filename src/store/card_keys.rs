@@ -1,13 +1,34 @@
-//! Another key for the cards: every hash that was made under the old one is brought under the new one, or forgotten.
+//! Which key the hashes of cards are made under; and another one: every hash that was made under the old one is brought
+//! under the new one, or forgotten.
 //!
 //! Nothing else refers to a hash: what is counted is counted by a card's number, so no figure changes.
 
 use serde_json::{Map, Value};
 
-use super::sql::Connection;
+use super::sql::{Connection, OptionalExtension};
 use super::{StoreError, scrub};
 use crate::domain::card::{Added, CardHash};
 use crate::domain::quarantine::{CARD_HASH, ERASED};
+
+/// The fingerprint of the card key that the store was begun with; `None`: it has met none.
+pub fn known(connection: &Connection) -> Result<Option<String>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = 'card_key'")?;
+    Ok(select.query_row([], |row| row.get(0)).optional()?)
+}
+
+/// Whether this installation's card key is the one the store was begun with; the first start decides.
+pub fn check(connection: &Connection, fingerprint: &str) -> Result<(), StoreError> {
+    match known(connection)? {
+        Some(expected) if expected != fingerprint => {
+            Err(StoreError::WrongCardKey { found: fingerprint.to_owned(), expected })
+        }
+        Some(_) => Ok(()),
+        None => {
+            connection.execute("INSERT INTO meta VALUES ('card_key', ?1)", [fingerprint])?;
+            Ok(())
+        }
+    }
+}
 
 /// What is kept as a keyed hash beside the cards: by table, column and the rows it is in.
 const HASHES: [(&str, &str); 4] =

@@ -8,7 +8,7 @@ use fenlei_wire::vocabulary::DeviceKind;
 use super::intake::FIRST_INCARNATION;
 use super::retime::{Days, retime};
 use super::rollups::Rollups;
-use super::sql::{Connection, OptionalExtension, params};
+use super::sql::{Connection, params};
 use super::{StoreError, alarms, habits, states};
 use crate::domain::registry::{
     Community, Device, Organization, OrganizationKind, Project, Registry, Site, Targets, VOLUNTEERS,
@@ -321,13 +321,26 @@ pub enum Kind {
     Project,
 }
 
+impl Kind {
+    /// As tables and the audit log name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Community => "community",
+            Self::Site => "site",
+            Self::Device => "device",
+            Self::Project => "project",
+        }
+    }
+}
+
 pub fn delete(connection: &Connection, kind: Kind, id: &str) -> Result<(), RegistryError> {
-    let (table, dependents) = match kind {
-        Kind::Organization => ("organization", "communities, projects or tokens"),
-        Kind::Community => ("community", "sites, households or projects"),
-        Kind::Site => ("site", "devices"),
-        Kind::Device => ("device", "events"),
-        Kind::Project => ("project", "records"),
+    let dependents = match kind {
+        Kind::Organization => "communities, projects or tokens",
+        Kind::Community => "sites, households or projects",
+        Kind::Site => "devices",
+        Kind::Device => "events",
+        Kind::Project => "records",
     };
     let conflict = || RegistryError::Conflict(format!("{dependents} depend on it: it cannot be deleted"));
     if kind == Kind::Device && has_sent(connection, id)? {
@@ -344,7 +357,7 @@ pub fn delete(connection: &Connection, kind: Kind, id: &str) -> Result<(), Regis
         }
     }
     let deleted = connection
-        .execute(&format!("DELETE FROM {table} WHERE id = ?1"), [id])
+        .execute(&format!("DELETE FROM {} WHERE id = ?1", kind.name()), [id])
         .map_err(|error| if error.is_foreign_key() { conflict() } else { error.into() })?;
     if deleted == 0 {
         return Err(RegistryError::Missing);
@@ -376,24 +389,4 @@ pub fn put_schedule(
 
 fn unknown(error: super::sql::Error, message: impl FnOnce() -> String) -> RegistryError {
     if error.is_foreign_key() { RegistryError::Unknown(message()) } else { error.into() }
-}
-
-/// The fingerprint of the card key that the store was begun with; `None`: it has met none.
-pub fn card_key_fingerprint(connection: &Connection) -> Result<Option<String>, StoreError> {
-    let mut select = connection.prepare_cached("SELECT value FROM meta WHERE name = 'card_key'")?;
-    Ok(select.query_row([], |row| row.get(0)).optional()?)
-}
-
-/// Whether this installation's card key is the one the store was begun with; the first start decides.
-pub fn check_card_key(connection: &Connection, fingerprint: &str) -> Result<(), StoreError> {
-    match card_key_fingerprint(connection)? {
-        Some(expected) if expected != fingerprint => {
-            Err(StoreError::WrongCardKey { found: fingerprint.to_owned(), expected })
-        }
-        Some(_) => Ok(()),
-        None => {
-            connection.execute("INSERT INTO meta VALUES ('card_key', ?1)", [fingerprint])?;
-            Ok(())
-        }
-    }
 }

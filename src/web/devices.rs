@@ -24,11 +24,11 @@ use super::{App, words};
 use crate::credentials;
 use crate::domain::inbound::Sender;
 use crate::domain::registry::{Device, Registry, Role};
-use crate::store::StoreError;
 use crate::store::fleet::{self, Range};
 use crate::store::registry::{self, DeviceFields as Stored, Kind};
 use crate::store::sql::Connection;
 use crate::store::vitals::{self, Vital};
+use crate::store::{StoreError, audit};
 
 #[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"site": "xinhua-east", "kind": "bin", "name": "厨余垃圾桶3", "streams": ["food"]}))]
@@ -339,8 +339,9 @@ pub(super) async fn rotate_secret(
             .map_err(|_| Problem::bad_request("the body must be {\"replaced\":true}, {\"replaced\":false} or absent"))?
     };
     let (secret, password) = new_secret().await?;
-    let now = app.clock.now().timestamp_millis();
+    let (now, who) = (app.clock.now().timestamp_millis(), access.caller.who.clone());
     let rotated = app.store.write(move |session| {
+        audit::note(session.connection, now, &who, "device.secret", &id)?;
         registry::rotate_secret(session.connection, &session.registry, &id, &password, replaced, now)
     });
     rotated.await?;

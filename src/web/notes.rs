@@ -19,10 +19,10 @@ use super::problem::{Problem, WriteProblems};
 use super::{App, words};
 use crate::domain::decode::{MAX_AHEAD_MS, MAX_BEHIND_MS};
 use crate::domain::event::{Deposit, DepositRef};
-use crate::store::StoreError;
 use crate::store::events::{self, Filter};
 use crate::store::notes::{NoteError, NotedDeposit, note_deposit, note_verdict};
 use crate::store::sql::Connection;
+use crate::store::{StoreError, audit};
 
 /// A deposit seen (`stream` and what is known of it), or a verdict on one that is stored (`deposit` and `verdict`).
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -138,14 +138,16 @@ pub(super) async fn note(
     let now = app.clock.now().timestamp_millis();
     let once = key.required(&app, &access, &(&site.id, &body))?;
     let asked = body.read(&app, now)?;
+    let who = access.caller.who.clone();
     let stored = app.store.write(move |session| {
         if let Some(row) = once.before(session.connection)?.flatten() {
             return Ok(shown(session.connection, row)?);
         }
-        let row = match asked {
-            Asked::Deposit(deposit) => note_deposit(session, &site, deposit, now)?,
-            Asked::Verdict(of, verdict) => note_verdict(session, &site, of, verdict, now)?,
+        let (action, row) = match asked {
+            Asked::Deposit(deposit) => ("deposit.note", note_deposit(session, &site, deposit, now)?),
+            Asked::Verdict(of, verdict) => ("deposit.judge", note_verdict(session, &site, of, verdict, now)?),
         };
+        audit::note(session.connection, now, &who, action, &site.id)?;
         once.done(session.connection, Some(row), now)?;
         Ok::<_, Problem>(shown(session.connection, row)?)
     });

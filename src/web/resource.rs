@@ -10,6 +10,7 @@ use super::extract::check_id;
 use super::paging::{List, Page, PageQuery};
 use super::problem::Problem;
 use crate::domain::registry::{Registry, Role};
+use crate::store::audit;
 use crate::store::registry::{self, Kind};
 use crate::store::writer::Session;
 
@@ -62,11 +63,13 @@ pub(super) async fn put<R: Resource>(
 ) -> Result<(StatusCode, R::View), Problem> {
     may_write::<R>(access, id)?;
     check_id(id)?;
-    let key = id.to_owned();
+    let (key, who, now) = (id.to_owned(), access.caller.who.clone(), app.clock.now().timestamp_millis());
     let created = app.store.write(move |session| {
         let present = R::view(&session.registry, &key);
         if_match.check(present.as_ref())?;
         work(session)?;
+        let done = if present.is_none() { "create" } else { "change" };
+        audit::note(session.connection, now, &who, &format!("{}.{done}", R::KIND.name()), &key)?;
         Ok::<_, Problem>(present.is_none())
     });
     let status = if created.await? { StatusCode::CREATED } else { StatusCode::OK };
@@ -84,9 +87,10 @@ pub(super) async fn delete<R: Resource>(
     if !R::seen(access, id) {
         return Err(Problem::not_found());
     }
-    let key = id.to_owned();
+    let (key, who, now) = (id.to_owned(), access.caller.who.clone(), app.clock.now().timestamp_millis());
     let deleted = app.store.write(move |session| {
         if_match.check(R::view(&session.registry, &key).as_ref())?;
+        audit::note(session.connection, now, &who, &format!("{}.delete", R::KIND.name()), &key)?;
         Ok::<_, Problem>(registry::delete(session.connection, R::KIND, &key)?)
     });
     deleted.await?;

@@ -16,7 +16,7 @@ use crate::domain::device_config;
 use crate::domain::schedule::{Schedule, in_force};
 use crate::domain::timetable::Timetable;
 use crate::domain::zone::today;
-use crate::store::registry;
+use crate::store::{audit, registry};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -85,11 +85,12 @@ pub(super) async fn put_schedule(
     let timetable = Timetable::new(site.zone, site.schedules.iter().chain([&schedule]));
     let first = schedule.valid_from.max(today(site.zone, now));
     device_config::check(&timetable, first).map_err(|error| Problem::bad_request(error.to_string()))?;
-    let (now, site) = (now.timestamp_millis(), id.clone());
+    let (now, site, who) = (now.timestamp_millis(), id.clone(), access.caller.who.clone());
     let stored = app.store.write(move |session| {
         let versions = session.registry.sites.get(&id).map(|site| &site.schedules);
         if_match.check(versions)?;
         registry::put_schedule(session.connection, &session.registry, session.rollups, &id, &schedule, now)?;
+        audit::note(session.connection, now, &who, "site.schedule", &id)?;
         Ok::<_, Problem>(schedule)
     });
     let (stored, registry) = (stored.await?, app.store.registry());

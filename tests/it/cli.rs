@@ -92,6 +92,9 @@ fn a_token_is_printed_alone_and_opens_what_it_says_until_it_is_revoked() {
     assert_eq!(folder.done(&["token", "revoke", &caller.who]), "");
     assert_eq!(tokens::caller(&folder.store(), token).unwrap(), None);
     assert_eq!(folder.refused(&["token", "revoke", &caller.who]).0, 1);
+    let noted = "SELECT count(*) FROM audit WHERE who = 'command line' AND action LIKE 'token.%' AND subject = ?1";
+    let noted: i64 = folder.store().query_row(noted, [&caller.who], |row| row.get(0)).unwrap();
+    assert_eq!(noted, 2, "made and revoked");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use fenlei::domain::inbound::Sender;
 use fenlei_wire::vocabulary::DeviceKind;
 use reqwest::{Method, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::api::{Api, deposit, send};
 
@@ -222,4 +222,53 @@ async fn what_a_device_reports_changes_its_tag_but_not_what_if_match_is_held_aga
     };
     assert_eq!(rename(before.clone()).await.status, StatusCode::OK, "only its status had changed");
     assert_eq!(rename(before).await.status, StatusCode::PRECONDITION_FAILED, "now its name has");
+}
+
+#[tokio::test]
+async fn every_change_is_in_the_audit_log() {
+    let api = Api::with_registry().await;
+    let before = audited(&api).await.len();
+    api.put("projects/year", json!({"community": "garden", "organization": "north", "starts": "2026-11-01"})).await;
+    api.put("sites/gate", json!({"community": "garden", "name": "西门"})).await;
+    let hours = json!({"valid_from": "2026-11-24", "weekly": [{"days": ["mon"], "open": "08:00", "close": "09:00"}]});
+    api.put("sites/gate/schedule", hours).await;
+    api.post("devices/bin-1/secret", json!({"replaced": false})).await;
+    let recorded = async |key: &str, body: Value| {
+        let recorded = api.request(Method::POST, "sites/gate/deposits").header("Idempotency-Key", key).json(&body);
+        let recorded = send(recorded).await;
+        assert_eq!(recorded.status, StatusCode::CREATED, "{recorded:?}");
+        recorded.body
+    };
+    // The same again changes nothing.
+    for _ in 0..2 {
+        let noted = recorded("a", json!({"stream": "food", "time": "2026-11-23T08:15:00+08:00"})).await;
+        let deposit = json!({"device": "volunteers", "boot": noted["boot"], "seq": noted["seq"]});
+        recorded("b", json!({"deposit": deposit, "verdict": "correct"})).await;
+    }
+    api.delete("devices/bin-2").await;
+    // What was refused changed nothing.
+    api.delete("organizations/north").await;
+    api.put("sites/gate", json!({"community": "nowhere", "name": "西门"})).await;
+    assert_eq!(
+        audited(&api).await[before..],
+        [
+            "project.create year",
+            "site.change gate",
+            "site.schedule gate",
+            "device.secret bin-1",
+            "deposit.note gate",
+            "deposit.judge gate",
+            "device.delete bin-2"
+        ]
+    );
+}
+
+/// What was done to what; all of it by the one that the test has a token of.
+async fn audited(api: &Api) -> Vec<String> {
+    let read = api.store.read(|connection| {
+        let mut select = connection.prepare("SELECT action || ' ' || subject FROM audit ORDER BY id")?;
+        let lines = select.query_map([], |row| row.get::<_, String>(0))?;
+        Ok(lines.collect::<Result<Vec<_>, _>>()?)
+    });
+    read.await.unwrap()
 }

@@ -61,7 +61,8 @@ async fn keyed(api: &Api, key: &str, body: &Value) -> Answer {
 
 async fn audited(api: &Api) -> Vec<String> {
     let looks = api.store.read(|connection| {
-        let mut select = connection.prepare("SELECT action || ' ' || subject FROM audit ORDER BY id")?;
+        let mut select =
+            connection.prepare("SELECT action || ' ' || subject FROM audit WHERE action LIKE 'households.%' OR action LIKE 'visits.%' ORDER BY id")?;
         let looks = select.query_map([], |row| row.get::<_, String>(0))?;
         Ok(looks.collect::<Result<Vec<_>, _>>()?)
     });

@@ -98,7 +98,8 @@ async fn only_who_runs_the_site_opens_it_and_it_is_on_record() {
     let audited: Vec<(String, String)> = api
         .store
         .read(|connection| {
-            let mut select = connection.prepare("SELECT action, subject FROM audit WHERE action LIKE 'site.%'")?;
+            let mut select =
+                connection.prepare("SELECT action, subject FROM audit WHERE action IN ('site.open', 'site.close')")?;
             let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
