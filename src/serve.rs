@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::future::select_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -201,6 +202,12 @@ fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'stat
 }
 
 impl Running {
+    /// Comes back when a part has ended by itself, which none should: a panic of ours, whose reason is in the log.
+    pub async fn ended(&mut self) {
+        let (_, place, _) = select_all(self.tasks.iter_mut()).await;
+        drop(self.tasks.swap_remove(place));
+    }
+
     /// Stops taking anything in, finishes what is under way, within a bound.
     pub async fn stop(self) {
         if let Some(broker) = self.broker {
@@ -221,5 +228,26 @@ impl Running {
         if tokio::time::timeout(LEAVE, self.store.leave()).await.is_err() {
             tracing::warn!("jobs could not be left to others in time; they will take them");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::from_layers(None, []).unwrap();
+        config.store.url = folder.path().join("fenlei.db").into();
+        config.privacy.card_key_file = folder.path().join("fenlei.card-key");
+        (config.http.listen, config.mqtt.listen) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 0).into());
+        let mut running = start(&config, Arc::new(SystemClock)).await.unwrap();
+        let parts = running.tasks.len();
+        running.tasks.insert(1, tokio::spawn(async { panic!("a mistake of ours") }));
+        running.ended().await;
+        assert_eq!(running.tasks.len(), parts, "those that go on are still to be stopped");
+        running.stop().await;
     }
 }

@@ -88,22 +88,27 @@ pub struct WriterHandle {
 }
 
 impl WriterHandle {
+    /// Hands a publish over: what is handed over first is stored first. Comes back once it is in the queue, which may have
+    /// to have room; the answer comes once the disk has it, or it could not be stored.
     pub async fn submit(&self, inbound: Inbound) -> Result<Pending, StoreError> {
         let (answer, pending) = oneshot::channel();
         self.jobs.send(Job::Commit(inbound, answer)).await.map_err(|_| StoreError::Closed)?;
         Ok(pending)
     }
 
+    /// Stores a publish: comes back once the disk has it.
     pub async fn commit(&self, inbound: Inbound) -> Result<Committed, StoreError> {
         self.submit(inbound).await?.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// The same as [`WriterHandle::submit`] for several, in one transaction.
     pub async fn submit_all(&self, inbounds: Vec<Inbound>) -> Result<PendingAll, StoreError> {
         let (answer, pending) = oneshot::channel();
         self.jobs.send(Job::Together(inbounds, answer)).await.map_err(|_| StoreError::Closed)?;
         Ok(pending)
     }
 
+    /// Runs `work` in a transaction of its own: comes back once the disk has it, or nothing of it was done.
     pub async fn write<T: Send + 'static, E: From<StoreError> + Send + 'static>(
         &self,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, E> + Send + 'static,
@@ -117,6 +122,7 @@ impl WriterHandle {
         pending.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Overwrites what was erased; see [`super::scrub`].
     pub async fn scrub(&self) -> Result<(), StoreError> {
         let (answer, pending) = oneshot::channel();
         let work: Work = Box::new(move |writer| {
@@ -138,7 +144,11 @@ impl WriterHandle {
         pending.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Whether the store takes writes.
     pub fn health(&self) -> Health {
+        if self.jobs.is_closed() {
+            return Health::Failing("its writer has ended: the log says why, and a restart is needed".to_owned());
+        }
         self.health.borrow().clone()
     }
 }

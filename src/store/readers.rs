@@ -36,7 +36,12 @@ impl Readers {
             }
             result
         });
-        task.await.map_err(|_| StoreError::Closed)?
+        match task.await {
+            Ok(result) => result,
+            // A mistake of ours is to be told as one.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(StoreError::Closed),
+        }
     }
 
     /// A connection within one transaction, so that what one answer is put together from is of one moment. One that lay
