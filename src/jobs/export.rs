@@ -41,6 +41,8 @@ pub(super) async fn run(
         () = work => {}
         () = stop.cancelled() => {}
     }
+    // Whose turn it is now says what does not work.
+    faults.works(Part::Export);
 }
 
 /// Why a batch was not written.
@@ -94,7 +96,11 @@ async fn deliver(store: &Store, options: Options, faults: &Faults, clock: &Share
                 let wait = back_off_within(WAITS_MS, attempts, fastrand::f64(), asked);
                 faults.fails(Part::Export, words(&failure));
                 metrics::counter!("fenlei_export_failures_total", "reason" => failure.kind()).increment(1);
-                tracing::warn!(%failure, attempts, wait_ms = wait, hint = failure.hint(), "the export waits");
+                if attempts == 1 {
+                    tracing::warn!(%failure, hint = failure.hint(), "the export waits; it is tried again until it works");
+                } else {
+                    tracing::debug!(%failure, attempts, wait_ms = wait, "the export waits");
+                }
                 tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
             }
         }

@@ -6,6 +6,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -33,6 +34,8 @@ struct Target {
     port: u16,
     name: ServerName<'static>,
     connector: TlsConnector,
+    /// Whether the last connection came to nothing, which is said once.
+    failing: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -41,7 +44,8 @@ impl Relay {
         let name = ServerName::try_from(host.to_owned()).context("the host of the broker has no name to be proven")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let target = Target { host: host.to_owned(), port, name, connector: TlsConnector::from(Arc::new(trusted)) };
+        let (connector, failing) = (TlsConnector::from(Arc::new(trusted)), Arc::default());
+        let target = Target { host: host.to_owned(), port, name, connector, failing };
         let mut task = JoinSet::new();
         task.spawn(accept(listener, target));
         Ok(Self { address, _task: task })
@@ -57,7 +61,7 @@ async fn accept(listener: TcpListener, target: Target) {
                     let target = target.clone();
                     connections.spawn(async move {
                         if let Err(error) = target.relay(connection).await {
-                            tracing::warn!(host = target.host, port = target.port, %error, "TLS with the broker");
+                            target.failed(&error);
                         }
                     });
                 }
@@ -72,6 +76,14 @@ async fn accept(listener: TcpListener, target: Target) {
 }
 
 impl Target {
+    fn failed(&self, error: &std::io::Error) {
+        if self.failing.swap(true, Ordering::Relaxed) {
+            tracing::debug!(host = self.host, port = self.port, %error, "TLS with the broker");
+        } else {
+            tracing::warn!(host = self.host, port = self.port, %error, "TLS with the broker; it is tried again");
+        }
+    }
+
     async fn relay(&self, mut near: TcpStream) -> std::io::Result<()> {
         let connect = async {
             let far = TcpStream::connect((self.host.as_str(), self.port)).await?;
@@ -81,6 +93,7 @@ impl Target {
             self.connector.connect(self.name.clone(), far).await
         };
         let mut far = tokio::time::timeout(PATIENCE, connect).await??;
+        self.failing.store(false, Ordering::Relaxed);
         // However it ends, both ends see it.
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
         Ok(())

@@ -96,7 +96,7 @@ struct Watcher {
 impl Watcher {
     fn run(mut self, nudged: &Receiver<()>) {
         let mut renewed: Option<Instant> = None;
-        let mut wait = Duration::ZERO;
+        let (mut wait, mut said) = (Duration::ZERO, false);
         loop {
             let left = matches!(nudged.recv_timeout(wait), Err(RecvTimeoutError::Disconnected));
             if left || self.offers.borrow().is_none() {
@@ -112,6 +112,7 @@ impl Watcher {
             let looked = self.look(due);
             wait = match looked {
                 Ok(()) => {
+                    said = false;
                     if due {
                         renewed = Some(Instant::now());
                     }
@@ -121,7 +122,9 @@ impl Watcher {
                     // Whether the leases still hold is not known: the jobs stop, and go on once they are renewed.
                     self.hold(Takings::new());
                     (self.connection, self.candidate, renewed) = (None, None, None);
-                    tracing::warn!(%error, "the store's server cannot be asked whose turn the jobs are; it is asked again");
+                    if !std::mem::replace(&mut said, true) {
+                        tracing::warn!(%error, "the store's server cannot be asked whose turn the jobs are; it is asked again");
+                    }
                     RETRY
                 }
             };

@@ -22,6 +22,11 @@ impl StoreError {
         }
     }
 
+    /// Whether it is the store as a whole that fails, which the writer finds out and says by itself.
+    pub fn is_told_of(&self) -> bool {
+        self.plainly() != OTHER
+    }
+
     /// Whether the disk had no room for what was to be written.
     pub fn is_full(&self) -> bool {
         self.plainly() == FULL

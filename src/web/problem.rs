@@ -93,7 +93,12 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a request failed in the store");
+        // A store that fails is told of once, and not for each request that meets it.
+        if error.is_told_of() {
+            tracing::debug!(%error, "a request failed in the store");
+        } else {
+            tracing::error!(%error, "a request failed in the store");
+        }
         match error {
             StoreError::Corrupt(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the store contradicts itself: see the log of the backend")

@@ -66,6 +66,13 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// Says what failed, unless it did so at the attempt before too.
+    fn say(&self, what: impl FnOnce()) {
+        if self.failures == 0 {
+            what();
+        }
+    }
+
     async fn wait(&mut self) {
         let longest = Duration::from_millis(250).saturating_mul(1 << self.failures.min(7)).min(MAX_BACKOFF);
         self.failures = self.failures.saturating_add(1);

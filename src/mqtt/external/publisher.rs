@@ -60,7 +60,9 @@ pub async fn publish(
         };
         tokio::select! {
             // What was under way is lost with the connection: devices ask again for receipts, jobs repeat the rest.
-            error = polling => tracing::warn!(broker = ?options, %error, "the publishing connection ended"),
+            error = polling => {
+                backoff.say(|| tracing::warn!(broker = ?options, %error, "the publishing connection ended"));
+            }
             () = sending => return,
             () = stop.cancelled() => return,
         }

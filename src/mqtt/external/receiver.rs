@@ -87,7 +87,8 @@ async fn receive(backend: Backend) {
             Ended::Unstored => tokio::time::sleep(UNSTORED).await,
             Ended::Line(reason) => {
                 backend.connected.send_replace(false);
-                tracing::warn!(broker = ?backend.options, %reason, "the connection to the broker ended");
+                backoff
+                    .say(|| tracing::warn!(broker = ?backend.options, %reason, "the connection to the broker ended"));
                 backoff.wait().await;
             }
         }
@@ -117,9 +118,7 @@ async fn receive_once(backend: &Backend, backoff: &mut Backoff) -> Result<std::c
             packet = incoming.next(), if under_way.len() < ROOM => match packet? {
                 Packet::Publish(publish) => {
                     let stored = take(backend, &publish).await;
-                    if publish.qos != QoS::AtMostOnce {
-                        under_way.push_back((publish.pkid, stored));
-                    }
+                    under_way.push_back(((publish.qos != QoS::AtMostOnce).then_some(publish.pkid), stored));
                 }
                 Packet::SubAck(answer) => {
                     let granted = |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
@@ -162,8 +161,8 @@ async fn take(backend: &Backend, publish: &Publish) -> Stored {
     backend.sink.deliver(&topic, &publish.payload).await
 }
 
-/// Publishes in the order in which they came, by the names the broker knows them by.
-type UnderWay = VecDeque<(u16, Stored)>;
+/// Publishes in the order in which they came, by the names the broker knows them by; one of QoS 0 has none.
+type UnderWay = VecDeque<(Option<u16>, Stored)>;
 
 /// Whether what came first is stored; waits for ever while there is nothing.
 async fn first(under_way: &mut UnderWay) -> bool {
@@ -176,7 +175,7 @@ async fn first(under_way: &mut UnderWay) -> bool {
 /// Acknowledges what came first, if it is `stored`, and what was stored with it.
 async fn acknowledge(mut stored: bool, under_way: &mut UnderWay, outgoing: &mut Outgoing) -> Result<(), Ended> {
     while stored {
-        if let Some((pkid, _)) = under_way.pop_front() {
+        if let Some((Some(pkid), _)) = under_way.pop_front() {
             outgoing.put(Packet::PubAck(PubAck::new(pkid, None))).await?;
         }
         match first(under_way).now_or_never() {

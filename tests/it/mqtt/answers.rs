@@ -82,6 +82,18 @@ async fn a_retained_event_counts_once() {
     }
 }
 
+#[tokio::test]
+async fn what_nobody_acknowledges_is_receipted_all_the_same() {
+    for by in BOTH {
+        let world = World::start(by).await;
+        let mut one = world.connect(&world.one).await;
+        for seq in 1..=3 {
+            one.say(&world.one.topic(Channel::Event), event(1, seq).to_string());
+            assert_eq!(one.receipt().await["through"], seq, "{by:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_usual_command_line_clients_are_served() {
     for by in BOTH {

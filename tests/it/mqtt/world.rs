@@ -214,6 +214,11 @@ impl Device {
         }
     }
 
+    /// Publishes what nobody acknowledges; it goes when the next thing is waited for.
+    pub fn say(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.client.try_publish(topic, QoS::AtMostOnce, false, payload.into()).unwrap();
+    }
+
     /// The next message, with its topic.
     pub async fn message(&mut self) -> (String, Value) {
         loop {
