@@ -130,6 +130,14 @@ fn read_block(
          LEFT JOIN card c ON c.id = l.card
          WHERE l.id > ? AND l.id < ?"
     );
+    if !filter.types.is_empty() {
+        let codes: Vec<_> = filter.types.iter().map(|one| one.code().to_string()).collect();
+        sql.push_str(&format!(" AND l.type IN ({})", codes.join(", ")));
+    }
+    if let Some(sites) = &filter.sites {
+        let keys: Vec<_> = sites.iter().map(i64::to_string).collect();
+        sql.push_str(&format!(" AND s.key IN ({})", keys.join(", ")));
+    }
     let mut values: Vec<&dyn ToSql> = vec![&after, &before];
     let mut require = |condition: &str, value| {
         sql.push_str(condition);
@@ -148,17 +156,9 @@ fn read_block(
     if let Some(to) = &filter.to {
         require(" AND l.time < ?", to);
     }
-    if !filter.types.is_empty() {
-        let codes: Vec<_> = filter.types.iter().map(|one| one.code().to_string()).collect();
-        sql.push_str(&format!(" AND l.type IN ({})", codes.join(", ")));
-    }
-    if let Some(sites) = &filter.sites {
-        let keys: Vec<_> = sites.iter().map(i64::to_string).collect();
-        sql.push_str(&format!(" AND s.key IN ({})", keys.join(", ")));
-    }
-    let left = filter.limit.saturating_sub(found.len());
+    let left = i64::try_from(filter.limit.saturating_sub(found.len())).unwrap_or(i64::MAX);
     let order = if order == Order::NewestFirst { " DESC" } else { "" };
-    sql.push_str(&format!(" ORDER BY l.id{order} LIMIT {left}"));
+    require(&format!(" ORDER BY l.id{order} LIMIT ?"), &left);
     let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query(values.as_slice())?;
     while let Some(row) = rows.next()? {

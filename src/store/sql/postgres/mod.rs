@@ -45,6 +45,10 @@ const CARDS: u8 = LANES;
 /// one that writes finds a free one, and few enough that a batch divided among them is still a batch.
 pub(in crate::store) const LANES: u8 = 8;
 
+/// Statements that a session remembers, here and on the server. Some name what was asked for in their text, so there is no
+/// end of them.
+const REMEMBERED: usize = 256;
+
 static DRIVER: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("store-postgres").enable_all().build()
 });
@@ -227,7 +231,12 @@ impl Session {
         let known = self.statements.borrow().get(sql).cloned();
         let text = known.unwrap_or_else(|| {
             let text = Arc::new(Text { sql: translate(sql), prepared: Mutex::default() });
-            self.statements.borrow_mut().insert(sql.to_owned(), Arc::clone(&text));
+            let mut statements = self.statements.borrow_mut();
+            if statements.len() >= REMEMBERED {
+                // Those that are of use are met again.
+                statements.clear();
+            }
+            statements.insert(sql.to_owned(), Arc::clone(&text));
             text
         });
         Statement { session: self, text }
