@@ -106,6 +106,24 @@ fn describe() {
     );
     describe_gauge!("fenlei_fault", Unit::Count, "Whether a part does not work: 1, or 0; `/readyz` says why");
     describe_counter!("fenlei_clock_leaps_total", Unit::Count, "How often the machine's clock was set");
+    describe_counter!(
+        "fenlei_mqtt_refused_total",
+        Unit::Count,
+        "What the embedded broker refused of devices: logins, publishes, subscriptions and wills, by kind"
+    );
+    describe_counter!("fenlei_mqtt_disconnects_total", Unit::Count, "Connections to an external broker that ended");
+    describe_counter!("fenlei_receipts_total", Unit::Count, "Receipts handed to the broker");
+    describe_counter!("fenlei_sign_ins_total", Unit::Count, "Attempts to sign in to the pages, by outcome");
+    describe_counter!(
+        "fenlei_linkage_deliveries_total",
+        Unit::Count,
+        "Notes of new revisions delivered to webhooks, failed attempts, and notes given up, by outcome"
+    );
+    describe_gauge!(
+        "fenlei_job_held",
+        Unit::Count,
+        "Whether a job that one of several backends does is done here: 1, or 0"
+    );
     describe_gauge!("fenlei_ledger_rows", Unit::Count, "Events in the ledger");
 }
 

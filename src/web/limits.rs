@@ -25,8 +25,8 @@ use super::problem::Problem;
 use crate::entrance::slots::Full;
 use crate::entrance::{Attempts, Place, Slots, network, refused};
 
-/// What the limits hold for.
-const LIMITED: &str = "/api/v1";
+/// What the limits hold for: what reads the store and is not a page.
+const LIMITED: [&str; 2] = ["/api/v1", "/metrics"];
 /// Callers remembered at once. Of one that asked for nothing in the last two seconds there is nothing to remember.
 const MAX_CALLERS: usize = 65_536;
 
@@ -191,7 +191,7 @@ impl<C: Clock> Limits<C> {
 
 /// Answers 429 to who asks too much of the API, and tells everybody what is left.
 pub(super) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with(LIMITED) {
+    if !LIMITED.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
         return next.run(request).await;
     }
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());

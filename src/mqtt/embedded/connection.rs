@@ -25,8 +25,8 @@ use mqtt5_protocol::packet::unsubscribe::UnsubscribePacket;
 use mqtt5_protocol::{Packet, Properties, QoS, ReasonCode};
 
 use super::login::Wishes;
+use super::messages::Delivery;
 use super::packets::{Broken, FIVE, Incoming, Outgoing};
-use super::session::Delivery;
 use super::sessions::{Ending, Tenure};
 use super::{Engine, MAX_PACKET, TOPIC_ALIASES, UNANSWERED, refused};
 use crate::entrance::Stream;

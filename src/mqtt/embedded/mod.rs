@@ -11,6 +11,7 @@
 
 mod connection;
 mod login;
+mod messages;
 pub mod packets;
 mod session;
 mod sessions;
@@ -88,7 +89,7 @@ impl Router {
     pub(super) fn publish(&self, message: Message) {
         let Message { topic, payload, retain, lifetime } = message;
         let until = lifetime.and_then(|left| Instant::now().checked_add(Duration::from_secs(left.seconds.into())));
-        self.0.publish(session::Outbound { topic: topic.into(), payload: payload.into(), retain, until });
+        self.0.publish(messages::Outbound { topic: topic.into(), payload: payload.into(), retain, until });
     }
 
     pub(super) fn disconnect(&self, device: &str) {

@@ -1,44 +1,17 @@
 //! What a device is to be told, and what it has not yet said that it was told. It outlives the device's connections.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use mqtt5_protocol::QoS;
 use mqtt5_protocol::packet::subscribe_options::SubscriptionOptions;
+
+use super::messages::{Delivery, Outbound};
 
 /// What may wait for a device. What is over it is dropped: commands are sent again until they expire, receipts answer a
 /// device that sends its events again, and the newest config is retained.
 const MESSAGES: usize = 10_000;
 const BYTES: usize = 16 * 1024 * 1024;
-
-/// A message on its way to a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outbound {
-    pub(super) topic: Arc<str>,
-    pub(super) payload: Bytes,
-    /// As it was published.
-    pub(super) retain: bool,
-    /// Past it nobody is to see it.
-    pub(super) until: Option<Instant>,
-}
-
-/// As it is to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Delivery {
-    pub(super) topic: Arc<str>,
-    pub(super) payload: Bytes,
-    pub(super) retain: bool,
-    /// Absent: QoS 0.
-    pub(super) id: Option<u16>,
-    /// It was sent before.
-    pub(super) again: bool,
-    /// What is left of its time.
-    pub(super) lifetime: Option<Duration>,
-    /// The number that its subscription goes by.
-    pub(super) subscription: Option<u32>,
-}
 
 #[derive(Debug)]
 struct Subscription {
@@ -220,6 +193,7 @@ fn delivery(waiting: &Waiting, id: Option<u16>, again: bool, now: Instant) -> De
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;

@@ -8,7 +8,8 @@ use std::time::Instant;
 use fenlei_wire::topic::Topic;
 use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 
-use super::session::{Outbound, Session};
+use super::messages::Outbound;
+use super::session::Session;
 
 /// Why a connection is to end, where it is not by its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

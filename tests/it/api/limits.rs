@@ -31,7 +31,9 @@ async fn who_asks_too_much_is_told_when_to_come_back() {
     assert_eq!(left(refused.headers()), 0);
     assert_eq!(refused.headers()["retry-after"], "1");
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
-    // What is no part of the API has no limit.
+    // What counts in the store has the limit too; whether it lives has none.
+    let counted = api.client.get(format!("{}/metrics", api.base)).send().await.unwrap();
+    assert!(left(counted.headers()) < 2);
     for _ in 0..5 {
         let healthy = api.client.get(format!("{}/healthz", api.base)).send().await.unwrap();
         assert_eq!((healthy.status(), healthy.headers().get("ratelimit")), (StatusCode::OK, None));
