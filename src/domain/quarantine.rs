@@ -1,4 +1,5 @@
-//! What is kept of an event that was refused: enough to mend and try again, nothing that names a person.
+//! What is kept of an event that was refused: enough to mend and try again. Of JSON nothing that names a person; of bytes
+//! that are none nobody can tell, so they are kept for a month only.
 
 use std::fmt;
 

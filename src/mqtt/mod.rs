@@ -15,7 +15,7 @@ use std::pin::Pin;
 
 use tokio::sync::{mpsc, watch};
 
-/// Room for a full event publish with its topic and headers. A larger packet ends the connection.
+/// Four times the largest publish: what is too large a publish is quarantined as that. A larger packet ends the connection.
 pub const MAX_PACKET: u32 = 1_114_112;
 
 /// The filters of what devices say.

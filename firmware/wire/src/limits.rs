@@ -1,5 +1,6 @@
-//! Sizes that both sides keep to, in one place, because a device's buffers are fixed when it is compiled: what exceeds
-//! them is refused on arrival, never cut in silence.
+//! Sizes of what devices send and take, in one place, because their buffers are fixed when they are compiled. A backend
+//! keeps to them in what it sends, and refuses events and publishes beyond them; of firmware versions, command ids and
+//! details it takes longer ones than ours send.
 
 /// Longest id of a site, device, household and so on.
 pub const MAX_ID: usize = 48;

@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
+use fenlei::clock::{Clock, SystemClock};
 use fenlei_wire::vocabulary::{Channel, DeviceKind};
 use rumqttc::v5;
 use serde_json::json;
@@ -92,7 +93,7 @@ async fn what_the_disk_does_not_have_yet_is_neither_acknowledged_nor_listed() {
         (events, browser.see("/communities/garden/ledger").await.matches("1234").count())
     };
     let deposit = |seq: u64| {
-        let time = chrono::Utc::now().to_rfc3339();
+        let time = SystemClock.now().to_rfc3339();
         json!({"boot": 1, "seq": seq, "time": time, "type": "deposit", "stream": "food", "grams": 1234}).to_string()
     };
     assert!(device.publish(&bin.topic(Channel::Event), false, deposit(1)).await);
