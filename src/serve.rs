@@ -45,7 +45,8 @@ pub struct Running {
     pub relay: Option<Relay>,
     pub store: Store,
     stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    /// Its parts, by what they do.
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
     broker: Option<Broker>,
 }
 
@@ -119,14 +120,16 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
             share::prove(&options).await.context("`mqtt.share`")?;
             let (outbox, waiting) = external::outbox();
             let wished = (states.clone(), kept.clone());
-            tasks.push(tokio::spawn(external::start(options.clone(), sink, wished, connected, &stop)?));
+            let receiver = external::start(options.clone(), sink, wished, connected, &stop)?;
+            tasks.push(("receiver", tokio::spawn(receiver)));
             let (connections, connected) = watch::channel(None);
-            tasks.push(tokio::spawn(external::publish(options, waiting, connections, clock.clone(), stop.clone())));
+            let sender = external::publish(options, waiting, connections, clock.clone(), stop.clone());
+            tasks.push(("publisher", tokio::spawn(sender)));
             let reached = receiving.clone();
             (None, Publisher::External(outbox, connected), Arc::new(move || *reached.borrow()))
         }
     };
-    tasks.push(until(&stop, receipts.run(publisher.clone())));
+    tasks.push(("receipts", until(&stop, receipts.run(publisher.clone()))));
     let jobs = jobs::Jobs {
         store: store.clone(),
         publisher: publisher.clone(),
@@ -140,7 +143,7 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
         kept,
         faults: faults.clone(),
     };
-    tasks.push(tokio::spawn(jobs.run(stop.clone())));
+    tasks.push(("jobs", tokio::spawn(jobs.run(stop.clone()))));
 
     let broker_address = match &config.mqtt.url {
         Some(url) => web::BrokerAddress { host: Some(url.host.clone()), port: url.port, tls: url.tls },
@@ -174,7 +177,8 @@ pub async fn start(config: &Config, clock: SharedClock) -> anyhow::Result<Runnin
     };
     let router = web::router(app);
     let (http, https) = (http_doors.plain, http_doors.sealed);
-    tasks.push(tokio::spawn(web::serve(http_doors.listeners, config.http.head, router, stop.clone())));
+    let serving = web::serve(http_doors.listeners, config.http.head, router, stop.clone());
+    tasks.push(("web", tokio::spawn(serving)));
     tracing::info!(%http, ?https, ?mqtt, ?mqtts, "Fenlei is running");
     Ok(Running { http, https, mqtt, mqtts, relay, store, stop, tasks, broker })
 }
@@ -202,10 +206,25 @@ fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'stat
 }
 
 impl Running {
-    /// Comes back when a part has ended by itself, which none should: a panic of ours, whose reason is in the log.
-    pub async fn ended(&mut self) {
-        let (_, place, _) = select_all(self.tasks.iter_mut()).await;
-        drop(self.tasks.swap_remove(place));
+    /// Comes back when a part has ended by itself, which none should, and says which.
+    pub async fn ended(&mut self) -> &'static str {
+        let broker = async {
+            match &mut self.broker {
+                Some(broker) => broker.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            (ended, place, _) = select_all(self.tasks.iter_mut().map(|(_, task)| task)) => {
+                let (part, _) = self.tasks.swap_remove(place);
+                if let Err(error) = ended {
+                    tracing::error!(part, %error, "a part ended badly");
+                }
+                part
+            }
+            () = broker => "broker",
+            () = self.store.ended() => "store",
+        }
     }
 
     /// Stops taking anything in, finishes what is under way, within a bound.
@@ -215,9 +234,9 @@ impl Running {
         }
         self.stop.cancel();
         let finish = async {
-            for task in self.tasks {
+            for (part, task) in self.tasks {
                 if let Err(error) = task.await {
-                    tracing::error!(%error, "a task ended badly");
+                    tracing::error!(part, %error, "a part ended badly");
                 }
             }
         };
@@ -235,19 +254,38 @@ impl Running {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::store::{Health, StoreError};
+
+    async fn running(folder: &Path) -> Running {
+        let mut config = Config::from_layers(None, []).unwrap();
+        config.store.url = folder.join("fenlei.db").into();
+        config.privacy.card_key_file = folder.join("fenlei.card-key");
+        (config.http.listen, config.mqtt.listen) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 0).into());
+        start(&config, Arc::new(SystemClock)).await.unwrap()
+    }
 
     #[tokio::test]
     async fn a_part_that_ends_by_itself_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::from_layers(None, []).unwrap();
-        config.store.url = folder.path().join("fenlei.db").into();
-        config.privacy.card_key_file = folder.path().join("fenlei.card-key");
-        (config.http.listen, config.mqtt.listen) = (([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 0).into());
-        let mut running = start(&config, Arc::new(SystemClock)).await.unwrap();
+        let mut running = running(folder.path()).await;
         let parts = running.tasks.len();
-        running.tasks.insert(1, tokio::spawn(async { panic!("a mistake of ours") }));
-        running.ended().await;
+        running.tasks.insert(1, ("mistake", tokio::spawn(async { panic!("a mistake of ours") })));
+        assert_eq!(running.ended().await, "mistake");
         assert_eq!(running.tasks.len(), parts, "those that go on are still to be stopped");
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_ends_is_noticed_and_a_read_that_panics_ends_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = running(folder.path()).await;
+        let read = running.store.read(|_| -> Result<(), StoreError> { panic!("a mistake of ours") }).await;
+        assert!(matches!(read, Err(StoreError::Panicked)));
+        assert_eq!(running.store.health(), Health::Writing);
+        let written = running.store.write(|_| -> Result<(), StoreError> { panic!("a mistake of ours") }).await;
+        assert!(matches!(written, Err(StoreError::Closed)));
+        assert_eq!(running.ended().await, "store");
+        assert!(matches!(running.store.health(), Health::Failing(_)));
         running.stop().await;
     }
 }

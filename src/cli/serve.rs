@@ -1,6 +1,6 @@
 //! `fenlei serve`: the whole backend, until it is told to stop.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::demo::told_to_stop;
 use super::log_to_stderr;
@@ -14,13 +14,17 @@ pub struct Args {}
 pub async fn run(Args {}: Args, config: &Config, clock: SharedClock) -> Result<()> {
     log_to_stderr(config);
     let mut running = serve::start(config, clock).await?;
-    let told = tokio::select! {
-        () = told_to_stop(None) => true,
-        () = running.ended() => false,
+    let ended = tokio::select! {
+        () = told_to_stop(None) => None,
+        part = running.ended() => Some(part),
     };
     tracing::info!("stopping");
     running.stop().await;
-    // The rest would go on without it: whoever supervises this starts it anew.
-    anyhow::ensure!(told, "a part of the backend ended by itself; the log has why");
-    Ok(())
+    match ended {
+        None => Ok(()),
+        // The rest would go on without it: whoever supervises this starts it anew.
+        Some(part) => {
+            bail!("a part of the backend ended by itself ({part}), which is a mistake of ours: the log has more")
+        }
+    }
 }

@@ -96,11 +96,8 @@ async fn deliver(store: &Store, options: Options, faults: &Faults, clock: &Share
                 let wait = back_off_within(WAITS_MS, attempts, fastrand::f64(), asked);
                 faults.fails(Part::Export, words(&failure));
                 metrics::counter!("fenlei_export_failures_total", "reason" => failure.kind()).increment(1);
-                if attempts == 1 {
-                    tracing::warn!(%failure, hint = failure.hint(), "the export waits; it is tried again until it works");
-                } else {
-                    tracing::debug!(%failure, attempts, wait_ms = wait, "the export waits");
-                }
+                tracing::debug!(%failure, attempts, wait_ms = wait, "the export waits");
+                said.of("export", &Err::<bool, _>(format!("{failure}: {}", failure.hint())));
                 tokio::time::sleep(Duration::from_millis(wait.unsigned_abs())).await;
             }
         }

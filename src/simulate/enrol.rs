@@ -21,7 +21,7 @@ use crate::store::registry::{self, DeviceFields, RegistryError, SiteFields};
 use crate::store::rollups::Rollups;
 use crate::store::roster::{self, ImportError};
 use crate::store::sql::Connection;
-use crate::store::visits;
+use crate::store::{audit, visits};
 
 /// Why the neighbourhood could not be registered.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,7 @@ pub fn enrol(
     if let Some((what, id)) = taken(&present, neighbourhood) {
         return Err(EnrolError::Taken { what, id: id.to_owned() });
     }
+    audit::note(connection, now.timestamp_millis(), "command line", "sample.enrol", "")?;
     for organization in &neighbourhood.organizations {
         registry::put_organization(connection, organization)?;
     }

@@ -221,7 +221,7 @@ async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
     let gone = serde_json::json!({"online": false, "boot": BOOT});
     let mut states = responder.states.clone();
     let gone = states.wait_for(|states| devices.iter().all(|device| states.get(*device) == Some(&gone)));
-    drop(tokio::time::timeout(PATIENCE, gone).await.expect("each says that it is gone"));
+    drop(tokio::time::timeout(PATIENCE, gone).await.expect("each says that it is gone").unwrap());
     let ledger = responder.ledger.lock().unwrap();
     assert_eq!(ledger.len(), 3 * EVENTS as usize);
     for device in devices {

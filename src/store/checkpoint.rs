@@ -49,6 +49,11 @@ impl Checkpoints {
         Ok(Self { asked, done, under_way: false })
     }
 
+    #[cfg(test)]
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
     /// To be called between two transactions.
     pub(super) fn look(&mut self, writer: &rusqlite::Connection) -> rusqlite::Result<()> {
         if self.under_way {

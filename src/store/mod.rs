@@ -125,6 +125,8 @@ pub enum StoreError {
     OutOfReach,
     #[error("the store is shutting down")]
     Closed,
+    #[error("a read panicked, which is a mistake of the backend: its log says where")]
+    Panicked,
 }
 
 /// How a store is opened.
@@ -270,6 +272,11 @@ impl Store {
     /// has, and where others share the store, the last that no other one can come before.
     pub fn committed(&self) -> watch::Receiver<i64> {
         self.committed.clone()
+    }
+
+    /// Comes back when the writer has ended, which it does by itself only if it panicked.
+    pub async fn ended(&self) {
+        self.writer.jobs.closed().await;
     }
 
     /// Whether the last attempt to write succeeded.

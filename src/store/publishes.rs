@@ -168,11 +168,11 @@ mod tests {
 
     use arc_swap::ArcSwap;
     use fenlei_wire::vocabulary::DeviceKind;
-    use tokio::sync::watch;
+    use tokio::sync::{oneshot, watch};
 
     use super::super::announce::Health;
     use super::super::place::Place;
-    use super::super::queue::WriterHandle;
+    use super::super::queue::{Job, Work, WriterHandle};
     use super::super::registry::{self, DeviceFields, SiteFields};
     use super::super::sql::Connection;
     use super::super::{connection, ledger};
@@ -221,6 +221,14 @@ mod tests {
             let flushed = Arc::clone(&disk);
             writer.flush = Some(Flush::by(folder.path().join("fenlei.db-wal"), move || flushed.flush()).unwrap());
             Self { _folder: folder, file, disk, writer: writer.start().unwrap(), committed }
+        }
+
+        /// Whether the log is being moved into the file.
+        async fn is_moving(&self) -> bool {
+            let (tell, told) = oneshot::channel();
+            let look: Work = Box::new(move |writer| tell.send(writer.is_moving_the_log()).unwrap());
+            self.writer.jobs.send(Job::Work(look)).await.unwrap();
+            told.await.unwrap()
         }
 
         async fn other_work(&self) -> Result<i64, StoreError> {
@@ -306,9 +314,9 @@ mod tests {
             pages.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)).unwrap()
         };
         let left = to_move();
-        // It would be by then, beside the writer.
-        for _ in 0..40 {
+        for _ in 0..3 {
             assert!(store.other_work().await.is_err());
+            assert!(!store.is_moving().await);
         }
         assert_eq!(to_move(), left);
         store.disk.flushes(true);

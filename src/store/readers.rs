@@ -38,8 +38,7 @@ impl Readers {
         });
         match task.await {
             Ok(result) => result,
-            // A mistake of ours is to be told as one.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) if error.is_panic() => Err(StoreError::Panicked),
             Err(_) => Err(StoreError::Closed),
         }
     }

@@ -16,15 +16,15 @@ impl StoreError {
                 ErrorKind::ReadOnlyFilesystem => READ_ONLY,
                 _ => REFUSES,
             },
-            Self::OutOfReach => "the server is out of reach",
+            Self::OutOfReach => OUT_OF_REACH,
             Self::Closed => "the store is shutting down",
             _ => OTHER,
         }
     }
 
-    /// Whether it is the store as a whole that fails, which the writer finds out and says by itself.
+    /// Whether it is the store as a whole that fails, which the writer meets too and says by itself.
     pub fn is_told_of(&self) -> bool {
-        self.plainly() != OTHER
+        matches!(self, Self::OutOfReach | Self::Closed) || [FULL, READ_ONLY, OUT_OF_REACH].contains(&self.plainly())
     }
 
     /// Whether the disk had no room for what was to be written.
@@ -42,11 +42,12 @@ pub(super) fn told(error: &sql::Error) -> String {
 const FULL: &str = "the disk is full";
 const READ_ONLY: &str = "the file, or the disk under it, is read-only";
 const REFUSES: &str = "the disk refuses to read or write";
+const OUT_OF_REACH: &str = "the server is out of reach";
 const OTHER: &str = "a write failed; the log says why";
 
 fn of_statement(error: &sql::Error) -> &'static str {
     let sql::Error::Sqlite(error) = error else {
-        return if matches!(error, sql::Error::Unreachable(_)) { "the server is out of reach" } else { OTHER };
+        return if matches!(error, sql::Error::Unreachable(_)) { OUT_OF_REACH } else { OTHER };
     };
     // Making room for the log's index is asked of the disk in another way than all else.
     if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {

@@ -175,6 +175,11 @@ impl Writer {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_moving_the_log(&self) -> bool {
+        self.checkpoints.as_ref().is_some_and(Checkpoints::is_under_way)
+    }
+
     /// Tells whoever asks what the store does. The log hears of it once: its disk may be the one that is full.
     pub(super) fn fails(&mut self, error: &StoreError) {
         if !self.connection.is_broken() {

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::problem::Problem;
+use super::problem::{MISTAKE, Problem};
 use super::session::is_https;
 
 /// For a year a browser that came by HTTPS comes by nothing else.
@@ -63,7 +63,7 @@ pub(super) async fn bound(request: Request, next: Next) -> Response {
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
     // The panic hook has said where; what it was about may hold what no log may hold.
     tracing::error!("a request handler panicked");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this is a mistake of the backend: see its log").into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE).into_response()
 }
 
 /// Turns what the framework refuses by itself into a problem, and tells browsers to take types at their word.

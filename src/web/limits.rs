@@ -25,8 +25,10 @@ use super::problem::Problem;
 use crate::entrance::slots::Full;
 use crate::entrance::{Attempts, Place, Slots, network, refused};
 
-/// What the limits hold for: what reads the store and is not a page.
-const LIMITED: [&str; 2] = ["/api/v1", "/metrics"];
+/// What the limits hold for: the API,
+const API: &str = "/api/v1";
+/// and what is counted, for which an address has a quota of its own: who watches must not be shut out by who asks.
+const METRICS: &str = "/metrics";
 /// Callers remembered at once. Of one that asked for nothing in the last two seconds there is nothing to remember.
 const MAX_CALLERS: usize = 65_536;
 
@@ -36,7 +38,7 @@ const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 /// How much everybody may ask.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
-    /// Requests to the API of each caller; twice as many at once.
+    /// Requests to the API of each caller, and for the metrics; twice as many at once.
     pub requests_per_second: NonZeroU32,
     /// Streams that are followed at once, in all and by each caller.
     pub streams: u32,
@@ -63,6 +65,8 @@ pub(super) enum Caller {
     /// The keyed hash of a credential that was accepted.
     Accepted(u64),
     Address(IpAddr),
+    /// One that asks for the metrics.
+    Watching(Option<IpAddr>),
     /// Of a connection that has no address.
     Nowhere,
 }
@@ -189,14 +193,18 @@ impl<C: Clock> Limits<C> {
     }
 }
 
-/// Answers 429 to who asks too much of the API, and tells everybody what is left.
+/// Answers 429 to who asks too much of the API or for the metrics, and tells everybody what is left.
 pub(super) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if !LIMITED.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
-        return next.run(request).await;
-    }
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let credential = Credential::shown(request.headers());
-    let standing = app.limits.count(app.limits.caller(credential.as_ref(), address));
+    let path = request.uri().path();
+    let caller = if path.starts_with(API) {
+        app.limits.caller(Credential::shown(request.headers()).as_ref(), address)
+    } else if path == METRICS {
+        Caller::Watching(address.map(network))
+    } else {
+        return next.run(request).await;
+    };
+    let standing = app.limits.count(caller);
     let mut response = match standing.wait {
         None => next.run(request).await,
         Some(wait) => {

@@ -91,6 +91,9 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Of a panic.
+pub(super) const MISTAKE: &str = "this is a mistake of the backend: see its log";
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // A store that fails is told of once, and not for each request that meets it.
@@ -100,6 +103,7 @@ impl From<StoreError> for Problem {
             tracing::error!(%error, "a request failed in the store");
         }
         match error {
+            StoreError::Panicked => Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE),
             StoreError::Corrupt(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the store contradicts itself: see the log of the backend")
             }

@@ -133,6 +133,11 @@ impl Broker {
         self.running.clone()
     }
 
+    /// Comes back when it has ended by itself.
+    pub async fn ended(&mut self) {
+        self.tasks.join_next().await;
+    }
+
     pub async fn stop(self) {
         self.stop.cancel();
         self.router.0.end_all(Ending::Stopping);

@@ -59,18 +59,22 @@ pub(super) fn mqtt_options(options: &Options, client_id: &str) -> MqttOptions {
 #[derive(Debug, Default)]
 struct Backoff {
     failures: u32,
+    /// Why it failed the last time.
+    said: Option<String>,
 }
 
 impl Backoff {
     fn reset(&mut self) {
-        self.failures = 0;
+        *self = Self::default();
     }
 
-    /// Says what failed, unless it did so at the attempt before too.
-    fn say(&self, what: impl FnOnce()) {
-        if self.failures == 0 {
-            what();
+    /// Whether it failed for another reason than the time before: the same one is said once.
+    fn is_news(&mut self, reason: &str) -> bool {
+        let news = self.said.as_deref() != Some(reason);
+        if news {
+            self.said = Some(reason.to_owned());
         }
+        news
     }
 
     async fn wait(&mut self) {

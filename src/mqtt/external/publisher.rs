@@ -61,7 +61,11 @@ pub async fn publish(
         tokio::select! {
             // What was under way is lost with the connection: devices ask again for receipts, jobs repeat the rest.
             error = polling => {
-                backoff.say(|| tracing::warn!(broker = ?options, %error, "the publishing connection ended"));
+                if backoff.is_news(&error) {
+                    tracing::warn!(broker = ?options, %error, "the publishing connection ended");
+                } else {
+                    tracing::debug!(%error, "the publishing connection ended");
+                }
             }
             () = sending => return,
             () = stop.cancelled() => return,

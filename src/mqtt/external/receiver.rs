@@ -87,8 +87,11 @@ async fn receive(backend: Backend) {
             Ended::Unstored => tokio::time::sleep(UNSTORED).await,
             Ended::Line(reason) => {
                 backend.connected.send_replace(false);
-                backoff
-                    .say(|| tracing::warn!(broker = ?backend.options, %reason, "the connection to the broker ended"));
+                if backoff.is_news(&reason) {
+                    tracing::warn!(broker = ?backend.options, %reason, "the connection to the broker ended");
+                } else {
+                    tracing::debug!(%reason, "the connection to the broker ended");
+                }
                 backoff.wait().await;
             }
         }
@@ -315,6 +318,27 @@ mod tests {
         let mut publish = Publish::new("fenlei/v1/gate/bin/bin-1/event", QoS::AtLeastOnce, pkid.to_string(), None);
         publish.pkid = pkid;
         Packet::Publish(publish)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_to_be_acknowledged_is_stored_in_its_turn() {
+        let mut world = World::begin().await;
+        let mut seen = world.connection(None).await;
+        let unnamed = || Packet::Publish(Publish::new("fenlei/v1/gate/bin/bin-1/event", QoS::AtMostOnce, "0", None));
+        for packet in [unnamed(), publish(1), unnamed(), publish(2)] {
+            seen.send(packet).await.unwrap();
+        }
+        for _ in 0..4 {
+            let (_, stored) = world.handed.recv().await.unwrap();
+            stored.send(true).unwrap();
+        }
+        for pkid in 1..=2 {
+            assert_eq!(next(&mut seen).await, Packet::PubAck(PubAck::new(pkid, None)));
+        }
+        seen.send(publish(3)).await.unwrap();
+        let (_, stored) = world.handed.recv().await.unwrap();
+        stored.send(true).unwrap();
+        assert_eq!(next(&mut seen).await, Packet::PubAck(PubAck::new(3, None)), "and of the others none");
     }
 
     #[tokio::test]

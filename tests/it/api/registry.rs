@@ -1,6 +1,7 @@
 //! What is registered: created, changed, protected, deleted.
 
 use fenlei::domain::inbound::Sender;
+use fenlei::store::tokens;
 use fenlei_wire::vocabulary::DeviceKind;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -263,12 +264,16 @@ async fn every_change_is_in_the_audit_log() {
     );
 }
 
-/// What was done to what; all of it by the one that the test has a token of.
+/// What was done to what, all of it by who has the test's token.
 async fn audited(api: &Api) -> Vec<String> {
-    let read = api.store.read(|connection| {
-        let mut select = connection.prepare("SELECT action || ' ' || subject FROM audit ORDER BY id")?;
-        let lines = select.query_map([], |row| row.get::<_, String>(0))?;
-        Ok(lines.collect::<Result<Vec<_>, _>>()?)
+    let token = api.admin.clone();
+    let read = api.store.read(move |connection| {
+        let by = tokens::caller(connection, &token)?.unwrap().who;
+        let mut select = connection.prepare("SELECT who, action || ' ' || subject FROM audit ORDER BY id")?;
+        let lines = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
+        assert!(lines.iter().all(|(who, _)| *who == by), "{lines:?}");
+        Ok(lines.into_iter().map(|(_, done)| done).collect())
     });
     read.await.unwrap()
 }

@@ -23,26 +23,40 @@ struct Hindered(Child);
 
 impl Hindered {
     /// Each fails.
-    fn failing(process: u32) -> Option<Self> {
-        Self::begin(process, "error=EIO")
+    async fn failing(process: u32) -> Option<Self> {
+        Self::begin(process, "error=EIO").await
     }
 
     /// None ends before this does.
-    fn endless(process: u32) -> Option<Self> {
-        Self::begin(process, "delay_enter=600s")
+    async fn endless(process: u32) -> Option<Self> {
+        Self::begin(process, "delay_enter=600s").await
     }
 
-    /// `None`: no process may look into another one here.
-    fn begin(process: u32, how: &str) -> Option<Self> {
+    /// Comes back once it is so for all threads; `None`: no process may look into another one here.
+    async fn begin(process: u32, how: &str) -> Option<Self> {
         let mut strace = Command::new("strace");
         strace.args([&format!("--inject=fsync,fdatasync:{how}"), "--trace=fsync,fdatasync", "--quiet=all"]);
         strace.args(["--follow-forks", "--attach", &process.to_string()]).stderr(Stdio::null());
-        let hindered = Some(Self(strace.spawn().ok()?)).filter(|_| as_root("strace", &["true"]));
-        if hindered.is_none() {
+        let mut hindered = Self(strace.spawn().expect("apt-get install strace"));
+        let mut refused = false;
+        until("it is watched, or cannot be", async || {
+            refused = hindered.0.try_wait().unwrap().is_some();
+            refused || is_watched(process)
+        })
+        .await;
+        if refused {
             say("not run: no process may look into another one here");
         }
-        hindered
+        (!refused).then_some(hindered)
     }
+}
+
+/// Whether another process looks into each of its threads.
+fn is_watched(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let status = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("status")));
+    // One that has just ended is none any more.
+    status.flatten().all(|status| !status.contains("TracerPid:\t0\n"))
 }
 
 impl Drop for Hindered {
@@ -62,7 +76,7 @@ async fn what_a_disk_could_not_keep_is_not_receipted_until_it_can() {
     let mut browser = signed_in(&folder, &backend).await;
     let (load, process) = (Load::start(&credentials, backend.mqtt, 5), backend.id().unwrap());
     load.flows().await;
-    let Some(failing) = Hindered::failing(process) else { return };
+    let Some(failing) = Hindered::failing(process).await else { return };
     store_fails(&backend, &mut browser, "the disk refuses to read or write").await;
     let (receipted, failures) = (load.receipted(), backend.counter("fenlei_store_failures_total").await);
     until("it is tried again and again", async || {
@@ -98,7 +112,7 @@ async fn what_the_disk_does_not_have_yet_is_neither_acknowledged_nor_listed() {
     };
     assert!(device.publish(&bin.topic(Channel::Event), false, deposit(1)).await);
     assert_eq!(listed().await, (1, 1));
-    let Some(endless) = Hindered::endless(backend.id().unwrap()) else { return };
+    let Some(endless) = Hindered::endless(backend.id().unwrap()).await else { return };
     let (topic, event) = (bin.topic(Channel::Event), deposit(2));
     let published = tokio::spawn(async move { device.publish(&topic, false, event).await });
     let stored = || folder.store().query_row("SELECT count(*) FROM ledger", [], |row| row.get::<_, i64>(0)).unwrap();

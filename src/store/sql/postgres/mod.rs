@@ -45,8 +45,8 @@ const CARDS: u8 = LANES;
 /// one that writes finds a free one, and few enough that a batch divided among them is still a batch.
 pub(in crate::store) const LANES: u8 = 8;
 
-/// Statements that a session remembers, here and on the server. Some name what was asked for in their text, so there is no
-/// end of them.
+/// Texts of statements that a session remembers, with what the server made of them. Some name what was asked for, so there
+/// is no end of them.
 const REMEMBERED: usize = 256;
 
 static DRIVER: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
