@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::backend::free_port;
 use crate::support::folder::Folder;
+use crate::support::ports::free_port;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) const PASSWORD: &str = "correct horse";

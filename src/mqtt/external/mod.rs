@@ -6,6 +6,7 @@
 //! subscribes; one backend at a time does. So does the one that tells devices their config: a message of the one before
 //! may arrive at the broker after its own.
 
+mod followed;
 mod line;
 mod publisher;
 mod receiver;

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    Filter, Packet, PingReq, PubAck, Publish, Subscribe, SubscribeReasonCode, Unsubscribe,
-};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, PingReq, PubAck, Publish, Subscribe, SubscribeReasonCode};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::super::wished::{Kept, Wish};
 use super::super::{CONFIGS, EVENTS, STATES, Sink, Stored, share};
+use super::followed::{Followed, changed, follow};
 use super::line::{self, Outgoing, Session};
 use super::{Backoff, Options};
 
@@ -189,55 +188,6 @@ async fn acknowledge(mut stored: bool, under_way: &mut UnderWay, outgoing: &mut 
     // What was stored before this one is.
     outgoing.flush().await?;
     Err(Ended::Unstored)
-}
-
-/// What is subscribed to while it is wished, and anew when it is wished anew.
-struct Followed {
-    filter: &'static str,
-    wish: watch::Receiver<Option<u64>>,
-    asked: Option<u64>,
-}
-
-/// Comes back when something else is wished.
-async fn changed([states, configs]: &mut [Followed; 2]) {
-    tokio::select! {
-        Ok(()) = states.wish.changed() => {}
-        Ok(()) = configs.wish.changed() => {}
-        // The backend is going away.
-        else => std::future::pending().await,
-    }
-}
-
-/// Asks for what is wished. One that is alone has the states by its first subscription, and wishes nothing.
-async fn follow(
-    followed: &mut [Followed; 2],
-    named: &mut u16,
-    outgoing: &mut Outgoing,
-    alone: bool,
-) -> Result<(), String> {
-    for followed in followed.iter_mut().filter(|_| !alone) {
-        let wished = *followed.wish.borrow_and_update();
-        if wished == followed.asked {
-            continue;
-        }
-        followed.asked = wished;
-        // Never the name of what may still be unanswered; zero is none.
-        *named = named.checked_add(1).unwrap_or(1);
-        let pkid = *named;
-        outgoing
-            .put(match wished {
-                Some(_) => {
-                    let filters = vec![Filter::new(followed.filter, QoS::AtLeastOnce)];
-                    Packet::Subscribe(Subscribe { pkid, filters, properties: None })
-                }
-                None => {
-                    let filters = vec![followed.filter.to_owned()];
-                    Packet::Unsubscribe(Unsubscribe { pkid, filters, properties: None })
-                }
-            })
-            .await?;
-    }
-    outgoing.flush().await
 }
 
 #[cfg(test)]

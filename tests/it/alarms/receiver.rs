@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::backend::free_port;
+use crate::support::ports::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

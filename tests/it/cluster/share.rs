@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::PATIENCE;
 use crate::mosquitto::Broker;
 use crate::postgres::server::Server;
-use crate::support::backend::{Backend, free_port};
+use crate::support::backend::Backend;
 use crate::support::folder::Folder;
 use crate::support::place::Place;
+use crate::support::ports::free_port;
 
 /// A NATS server that speaks MQTT.
 struct Nats {

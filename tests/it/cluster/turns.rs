@@ -209,7 +209,7 @@ async fn what_needs_the_broker_or_a_place_to_export_to_moves_to_who_has_it() {
     for job in super::JOBS {
         until("the first does everything", async || holds(&first, job).await).await;
     }
-    let nobody = format!("http://127.0.0.1:{}", crate::support::backend::free_port());
+    let nobody = format!("http://127.0.0.1:{}", crate::support::ports::free_port());
     let settings = vec![
         share,
         ("FENLEI__INFLUX__URL", nobody),

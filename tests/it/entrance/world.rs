@@ -13,9 +13,10 @@ use tokio::net::TcpStream;
 
 use crate::mqtt::world::{Device, event};
 use crate::support::authority::{Authority, Pair};
-use crate::support::backend::{Backend, free_port};
+use crate::support::backend::Backend;
 use crate::support::folder::Folder;
 use crate::support::load::register;
+use crate::support::ports::free_port;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_PACKET: u32 = 2 << 20;

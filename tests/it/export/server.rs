@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ledger::{Points, Written, series};
 use super::one_line::{Field, read};
-use crate::support::backend::free_port;
+use crate::support::ports::free_port;
 
 pub(crate) const TOKEN: &str = "s3cret-t0ken==";
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -20,9 +20,10 @@ use tempfile::TempDir;
 use super::ledger::{Points, Written, points};
 use super::server::Reply::{Take, TakeAndHang};
 use super::server::{Influx, TOKEN, difference};
-use crate::support::backend::{Backend, free_port};
+use crate::support::backend::Backend;
 use crate::support::folder::Folder;
 use crate::support::load::register;
+use crate::support::ports::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -262,7 +263,7 @@ async fn what_is_read_back_is_the_ledger_after_outages_restarts_and_repeats() {
     let distinct: std::collections::BTreeSet<_> = writes.iter().map(|write| &write.lines).collect();
     assert!(distinct.len() < writes.len(), "no batch came twice in {} writes", writes.len());
     let log = backend.log();
-    assert!(log.contains("the export waits") && !log.contains(TOKEN) && !log.contains("ERROR"), "{log}");
+    assert!(log.contains("job=\"export\"") && !log.contains(TOKEN) && !log.contains("ERROR"), "{log}");
     assert!(backend.counter("fenlei_export_events_total").await > 0.0);
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::server::{as_postgres, give_to_postgres, programs};
-use crate::support::backend::free_port;
+use crate::support::ports::free_port;
 
 /// For a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -1,16 +1,15 @@
 //! The program itself as `fenlei serve`, in a folder and on ports that stay its own however often it is killed.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 use crate::support::folder::Folder;
+use crate::support::ports::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -150,14 +149,4 @@ impl Drop for Backend {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A port that nothing uses and nothing will be given: below those that the system hands out by itself, or an outgoing
-/// connection could take it while its owner is killed and started again.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + (std::process::id() % 200) as u16 * 100;
-    let candidates = std::iter::repeat_with(|| first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000);
-    let mut free = candidates.take(2_000).filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.next().expect("a free port")
 }

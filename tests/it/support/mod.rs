@@ -7,4 +7,5 @@ pub(crate) mod folder;
 pub(crate) mod load;
 pub(crate) mod pages;
 pub(crate) mod place;
+pub(crate) mod ports;
 pub(crate) mod rollups;
