@@ -47,15 +47,16 @@ async fn soak() {
     backend.ready().await;
     let load = Load::start_with(&credentials, broker.devices, run.seed, SLOW_TICK);
     let (end, mut alive_since) = (run.begun + Duration::from_secs(seconds), Instant::now());
-    let (mut faults, mut samples) = (0, Vec::new());
+    let (mut faults, mut last, mut samples) = (0, None, Vec::new());
     while Instant::now() < end {
         run.wait(PAUSE).await;
-        load.flows().await;
+        assert!(load.flows_again().await, "no receipts after {last:?}, the fault {faults}: {}", backend.log());
         if let Some(process) = backend.id().filter(|_| alive_since.elapsed() > GROWN) {
             samples.push(Sample { after: run.begun.elapsed(), resident: resident(process) });
         }
         let fault = fault(&mut run);
         faults += 1;
+        last = Some(fault);
         match fault {
             Fault::BackendKilled | Fault::BothKilled => {
                 assert!(backend.kill(), "the backend ended by itself: {}", backend.log());

@@ -80,10 +80,15 @@ impl Load {
 
     /// Comes back when receipts come, counted from now.
     pub(crate) async fn flows(&self) {
+        assert!(self.flows_again().await, "receipts come again");
+    }
+
+    /// The same; `false`: none came for as long as is waited.
+    pub(crate) async fn flows_again(&self) -> bool {
         let mut counts = self.fleet.counts();
         let before = counts.borrow().receipted;
         let more = counts.wait_for(|counts| counts.receipted > before);
-        tokio::time::timeout(PATIENCE, more).await.expect("receipts come again").unwrap();
+        tokio::time::timeout(PATIENCE, more).await.is_ok_and(|more| more.is_ok())
     }
 
     /// How many events are receipted by now.
