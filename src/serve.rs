@@ -264,13 +264,17 @@ mod tests {
         start(&config, Arc::new(SystemClock)).await.unwrap()
     }
 
+    async fn noticed(running: &mut Running) -> &'static str {
+        tokio::time::timeout(Duration::from_secs(30), running.ended()).await.expect("it is noticed")
+    }
+
     #[tokio::test]
     async fn a_part_that_ends_by_itself_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let mut running = running(folder.path()).await;
         let parts = running.tasks.len();
         running.tasks.insert(1, ("mistake", tokio::spawn(async { panic!("a mistake of ours") })));
-        assert_eq!(running.ended().await, "mistake");
+        assert_eq!(noticed(&mut running).await, "mistake");
         assert_eq!(running.tasks.len(), parts, "those that go on are still to be stopped");
         running.stop().await;
     }
@@ -284,7 +288,7 @@ mod tests {
         assert_eq!(running.store.health(), Health::Writing);
         let written = running.store.write(|_| -> Result<(), StoreError> { panic!("a mistake of ours") }).await;
         assert!(matches!(written, Err(StoreError::Closed)));
-        assert_eq!(running.ended().await, "store");
+        assert_eq!(noticed(&mut running).await, "store");
         assert!(matches!(running.store.health(), Health::Failing(_)));
         running.stop().await;
     }
