@@ -140,9 +140,9 @@ async fn what_is_sent_again_after_a_restart_is_shown_once() {
         let seen = world.until_at(&path, |seen| seen["commands"][0]["state"] == "displayed").await;
         let id = seen["commands"][0]["id"].clone();
         world.backend.kill();
-        // As if the answers had never come: it is sent again.
+        // As if the answers had never come: it is sent again. Near the edges of their hours bins have commands too.
         let store = world.folder.store();
-        store.execute("UPDATE command SET state = 'sent', sent = 0", []).unwrap();
+        store.execute("UPDATE command SET state = 'sent', sent = 0 WHERE message IS NOT NULL", []).unwrap();
         drop(store);
         world.backend.start_again();
         world.backend.ready().await;
@@ -161,5 +161,5 @@ async fn what_is_sent_again_after_a_restart_is_shown_once() {
 
 fn sent_again(folder: &Folder) -> bool {
     let store = folder.store();
-    store.query_row("SELECT sent > 0 FROM command", [], |row| row.get(0)).unwrap()
+    store.query_row("SELECT sent > 0 FROM command WHERE message IS NOT NULL", [], |row| row.get(0)).unwrap()
 }
