@@ -56,13 +56,15 @@ pub fn plan(
         let of_site: Vec<_> = openings.iter().filter(|opening| opening.site == site.key).collect();
         let held = held(&of_site);
         let hours = Hours { config, held: &held };
-        let planned = commands_of(device, hours, &of_site, millis);
+        let mut planned = commands_of(device, hours, &of_site, millis);
+        // What an opening, or another edge, has put an end to is taken back like what the hours no longer have.
+        planned.retain(|command| command.expires > millis);
         for open in commands::planned_and_open(connection, device.key)? {
             if !planned.iter().any(|command| command.occasion == open.occasion) {
                 plan.withdrawn.push(open.number);
             }
         }
-        plan.commands.extend(planned.into_iter().filter(|command| command.expires > millis));
+        plan.commands.extend(planned);
         let cause = match follows(connection, device, hours, millis)?.1 {
             Some(false) => Some(Cause::Holds(Kind::Lid)),
             Some(true) if alarmed.contains(&device.key) => Some(Cause::Gone(Kind::Lid)),

@@ -72,6 +72,34 @@ async fn an_opening_ends_early_or_is_replaced_and_spans_an_edge() {
     assert_eq!(states, "expired", "nobody answered, and it is not sent any more");
 }
 
+/// Nor is it locked by what it had been told before, and may hear again.
+#[tokio::test]
+async fn a_site_opened_just_after_its_hours_is_not_locked_by_their_end() {
+    let api = Api::with_registry().await;
+    let mut line = Line::start(&api);
+    let mut next = async || {
+        loop {
+            let (device, command) = line.command().await;
+            if device == "bin-1" {
+                return command["type"].clone();
+            }
+        }
+    };
+    // 18:00 on the site's clock; nobody answers.
+    api.clock.set("2026-11-23T10:00:00Z".parse().unwrap());
+    assert_eq!(next().await, "lock");
+    api.clock.set(api.clock.now() + TimeDelta::minutes(3));
+    api.post("sites/gate/openings", json!({"reason": "活动", "seconds": 3600})).await;
+    let mut told = Vec::new();
+    while told.iter().filter(|kind| *kind == "unlock").count() < 3 {
+        told.push(next().await);
+        api.clock.set(api.clock.now() + TimeDelta::seconds(31));
+    }
+    // The lock was due again when the site was opened, and may have gone out in that moment; but not after.
+    let unlocked = told.iter().position(|kind| kind == "unlock").unwrap();
+    assert!(told[unlocked..].iter().all(|kind| kind == "unlock"), "{told:?}");
+}
+
 #[tokio::test]
 async fn only_who_runs_the_site_opens_it_and_it_is_on_record() {
     let api = Api::with_registry().await;
