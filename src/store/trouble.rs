@@ -1,8 +1,10 @@
 //! Why the store takes no writes, in words for whoever runs it.
 
+use std::error::Error;
 use std::io::ErrorKind;
 
 use rusqlite::ErrorCode;
+use tokio_postgres::error::SqlState;
 
 use super::{StoreError, sql};
 
@@ -46,9 +48,31 @@ const OUT_OF_REACH: &str = "the server is out of reach";
 const OTHER: &str = "a write failed; the log says why";
 
 fn of_statement(error: &sql::Error) -> &'static str {
-    let sql::Error::Sqlite(error) = error else {
-        return if matches!(error, sql::Error::Unreachable(_)) { OUT_OF_REACH } else { OTHER };
+    match error {
+        sql::Error::Sqlite(error) => of_file(error),
+        sql::Error::Postgres(error) => of_server(error),
+        sql::Error::Unreachable(_) => OUT_OF_REACH,
+        _ => OTHER,
+    }
+}
+
+/// Whether the server did not hear of the statement, or said that it can do nothing for anybody.
+fn of_server(error: &tokio_postgres::Error) -> &'static str {
+    let Some(code) = error.code() else {
+        let on_the_way = error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>());
+        return if on_the_way { OUT_OF_REACH } else { OTHER };
     };
+    match *code {
+        SqlState::DISK_FULL => FULL,
+        SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW
+        | SqlState::TOO_MANY_CONNECTIONS => OUT_OF_REACH,
+        _ => OTHER,
+    }
+}
+
+fn of_file(error: &rusqlite::Error) -> &'static str {
     // Making room for the log's index is asked of the disk in another way than all else.
     if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
         return FULL;

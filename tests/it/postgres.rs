@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fenlei::store::{Options, Store, StoreError};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use server::Server;
 
 use crate::crash::check;
@@ -22,6 +22,10 @@ use crate::support::rollups;
 /// How often the server is killed under load, and how long it stays away at most.
 const KILLS: u32 = 3;
 const AWAY_MS: u64 = 2_000;
+/// What is said of it as soon as that is noticed, and once it was tried again.
+const AWAY: [&str; 2] = ["the connection to the server is lost", "the server is out of reach"];
+/// How often the backend is asked for something meanwhile.
+const ASKED: u32 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_under_load_is_waited_for_and_nothing_is_lost() {
@@ -38,7 +42,11 @@ async fn a_server_that_is_killed_under_load_is_waited_for_and_nothing_is_lost() 
         // While it is away the backend says so, and to whoever asks that he is to come again.
         let answers = Client::builder().no_proxy().build().unwrap();
         until(async || get(&answers, &backend, "readyz", "").await == StatusCode::SERVICE_UNAVAILABLE).await;
-        assert_eq!(get(&answers, &backend, "api/v1/events", token.trim()).await, StatusCode::SERVICE_UNAVAILABLE);
+        let said = ask(&answers, &backend, "readyz", "").await.text().await.unwrap();
+        assert!(AWAY.iter().any(|words| said.contains(words)), "{said}");
+        for _ in 0..ASKED {
+            assert_eq!(get(&answers, &backend, "api/v1/events", token.trim()).await, StatusCode::SERVICE_UNAVAILABLE);
+        }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(..AWAY_MS))).await;
         server.start_again();
         until(async || get(&answers, &backend, "readyz", "").await == StatusCode::OK).await;
@@ -48,11 +56,16 @@ async fn a_server_that_is_killed_under_load_is_waited_for_and_nothing_is_lost() 
     assert!(backend.kill(), "the backend ended by itself: {}", backend.log());
     assert!(check::everything(&folder, &told) > 0);
     assert!(!backend.log().contains("panicked"), "{}", backend.log());
+    assert!(!backend.log().contains("a request failed"), "that the server is away is said once: {}", backend.log());
+}
+
+async fn ask(client: &Client, backend: &Backend, path: &str, token: &str) -> Response {
+    let address = format!("http://127.0.0.1:{}/{path}", backend.http);
+    client.get(address).bearer_auth(token).send().await.unwrap()
 }
 
 async fn get(client: &Client, backend: &Backend, path: &str, token: &str) -> StatusCode {
-    let address = format!("http://127.0.0.1:{}/{path}", backend.http);
-    client.get(address).bearer_auth(token).send().await.unwrap().status()
+    ask(client, backend, path, token).await.status()
 }
 
 async fn until(holds: impl AsyncFn() -> bool) {
