@@ -71,6 +71,18 @@ pub(super) enum Caller {
     Nowhere,
 }
 
+impl Caller {
+    /// Where too many ask within moments, strangers share what one may have, and so do all who watch. Of those who were
+    /// accepted there are only so many.
+    fn in_a_crowd(self) -> Self {
+        match self {
+            Self::Accepted(_) => self,
+            Self::Address(_) | Self::Nowhere => Self::Nowhere,
+            Self::Watching(_) => Self::Watching(None),
+        }
+    }
+}
+
 /// How a caller stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
@@ -168,8 +180,7 @@ impl<C: Clock> Limits<C> {
         if self.limiter.len() >= MAX_CALLERS {
             self.limiter.retain_recent();
         }
-        // Where so many ask within moments, those that are new share what one may have.
-        let caller = if self.limiter.len() >= MAX_CALLERS { Caller::Nowhere } else { caller };
+        let caller = if self.limiter.len() >= MAX_CALLERS { caller.in_a_crowd() } else { caller };
         match self.limiter.check_key(&caller) {
             Ok(left) => Standing { remaining: left.remaining_burst_capacity(), wait: None },
             Err(until) => Standing { remaining: 0, wait: Some(until.wait_time_from(self.limiter.clock().now())) },
@@ -268,15 +279,19 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let (limits, clock) = limits(10);
-        for number in 0..MAX_CALLERS as u64 + 100 {
-            limits.count(Caller::Accepted(number));
+        let stranger = |number: u32| Caller::Address(IpAddr::from(number.to_be_bytes()));
+        for number in 0..MAX_CALLERS as u32 + 100 {
+            limits.count(stranger(number));
         }
         assert!(limits.limiter.len() <= MAX_CALLERS + 1);
-        let crowd = limits.count(Caller::Accepted(u64::MAX));
+        let crowd = limits.count(stranger(u32::MAX));
         assert!(crowd.wait.is_some(), "those that came too many share one quota");
+        assert_eq!(limits.count(Caller::Accepted(1)).remaining, 19, "who was accepted has its own");
+        assert_eq!(limits.count(Caller::Watching(address(1))).remaining, 19, "and so have those who watch");
+        assert_eq!(limits.count(Caller::Watching(address(2))).remaining, 18, "all together");
         // Longer than it takes until all that was used is there again.
         clock.advance(Duration::from_secs(3));
-        assert_eq!(limits.count(Caller::Accepted(u64::MAX)).remaining, 19);
+        assert_eq!(limits.count(stranger(u32::MAX)).remaining, 19);
         assert_eq!(limits.limiter.len(), 1);
     }
 
