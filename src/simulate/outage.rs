@@ -2,9 +2,10 @@
 //! nothing saved, and receipts that never come, every accepted event is delivered, and once after deduplication.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,15 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Mosquitto(Child);
 
 impl Mosquitto {
-    async fn start(folder: &Path, port: u16) -> Self {
-        let config = folder.join("mosquitto.conf");
-        std::fs::write(&config, format!("listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n"))
+    async fn start(folder: &Path, at: &Broker) -> Self {
+        let (Broker { host, port }, config) = (at, folder.join("mosquitto.conf"));
+        std::fs::write(&config, format!("listener {port} {host}\nallow_anonymous true\nmax_queued_messages 0\n"))
             .unwrap();
         let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
         let mut command = Command::new(program);
         let child = command.arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let broker = Self(child.expect("mosquitto is installed (apt-get install mosquitto)"));
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while tokio::net::TcpStream::connect((host.as_str(), *port)).await.is_err() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         broker
@@ -62,8 +63,18 @@ impl Drop for Mosquitto {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Where nothing else is given the port while its broker is away: each has an address of its own.
+fn somewhere() -> Broker {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, NEXT.fetch_add(1, Ordering::Relaxed), high, low);
+    let listener = TcpListener::bind((own, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    Broker { host: address.ip().to_string(), port: address.port() }
+}
+
+fn client(name: &str, at: &Broker) -> MqttOptions {
+    MqttOptions::new(name, &at.host, at.port)
 }
 
 /// What arrived, by device and number: its bytes, which must be the same each time.
@@ -88,11 +99,11 @@ impl Drop for Responder {
 }
 
 impl Responder {
-    fn start(port: u16, boot: u32) -> Self {
+    fn start(at: &Broker, boot: u32) -> Self {
         let (count, arrived) = watch::channel(0);
         let (tell, states) = watch::channel(BTreeMap::new());
-        let (ledger, repeated) = (Ledger::default(), Arc::default());
-        let task = tokio::spawn(respond(port, boot, Arc::clone(&ledger), tell, Arc::clone(&repeated), count));
+        let (ledger, repeated, options) = (Ledger::default(), Arc::default(), client("responder", at));
+        let task = tokio::spawn(respond(options, boot, Arc::clone(&ledger), tell, Arc::clone(&repeated), count));
         Self { ledger, states, arrived, repeated, task }
     }
 
@@ -103,14 +114,13 @@ impl Responder {
 }
 
 async fn respond(
-    port: u16,
+    mut options: MqttOptions,
     boot: u32,
     ledger: Ledger,
     states: watch::Sender<BTreeMap<String, Value>>,
     repeated: Arc<Mutex<usize>>,
     count: watch::Sender<usize>,
 ) {
-    let mut options = MqttOptions::new("responder", "127.0.0.1", port);
     options.set_max_packet_size(Some(1 << 20));
     let (client, mut event_loop) = AsyncClient::new(options, 1_000);
     let mut publishes = 0;
@@ -194,22 +204,21 @@ fn clock() -> SharedClock {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut mosquitto = Mosquitto::start(folder.path(), port).await;
-    let responder = Responder::start(port, BOOT);
+    let (folder, broker) = (tempfile::tempdir().unwrap(), somewhere());
+    let mut mosquitto = Mosquitto::start(folder.path(), &broker).await;
+    let responder = Responder::start(&broker, BOOT);
     const EVENTS: u32 = 6_000;
     let devices = ["bin-1", "bin-2", "bin-3"];
     // More than a device holds at once, so that the history must wait for room.
     let sources: Sources = devices.map(|device| (device, futures::stream::iter(deposits(EVENTS)).boxed())).into();
-    let broker = Broker { host: "127.0.0.1".to_owned(), port };
     let mut fleet = Fleet::start(&broker, &devices.map(credential), sources, BOOT, 1, &clock());
 
     responder.has(3_000).await;
     mosquitto.kill();
-    let mut mosquitto = Mosquitto::start(folder.path(), port).await;
+    let mut mosquitto = Mosquitto::start(folder.path(), &broker).await;
     responder.has(9_000).await;
     mosquitto.kill();
-    let _mosquitto = Mosquitto::start(folder.path(), port).await;
+    let _mosquitto = Mosquitto::start(folder.path(), &broker).await;
 
     tokio::time::timeout(PATIENCE, fleet.finished()).await.expect("every event is receipted in the end");
     let counts = fleet.stop().await;
@@ -239,20 +248,19 @@ async fn a_killed_broker_and_swallowed_receipts_cost_no_event() {
 
 #[tokio::test]
 async fn a_device_obeys_once_and_says_so() {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let _mosquitto = Mosquitto::start(folder.path(), port).await;
-    let responder = Responder::start(port, BOOT);
+    let (folder, broker) = (tempfile::tempdir().unwrap(), somewhere());
+    let _mosquitto = Mosquitto::start(folder.path(), &broker).await;
+    let responder = Responder::start(&broker, BOOT);
     let (tell, told) = tokio::sync::mpsc::channel(16);
     let happen = |time, what| tell.try_send(Occurrence { time: UnixMillis(time), what }).unwrap();
     let source = futures::stream::unfold(told, |mut told| async move { told.recv().await.map(|next| (next, told)) });
-    let broker = Broker { host: "127.0.0.1".to_owned(), port };
     let fleet =
         Fleet::start(&broker, &[credential("bin-1")], Sources::from([("bin-1", source.boxed())]), BOOT, 1, &clock());
     happen(1_763_000_000_000, What::Plain(Body::Emptied { stream: Stream::Food, grams: 1 }));
     responder.has(1).await;
 
     let client = {
-        let (client, mut event_loop) = AsyncClient::new(MqttOptions::new("backend", "127.0.0.1", port), 10);
+        let (client, mut event_loop) = AsyncClient::new(client("backend", &broker), 10);
         tokio::spawn(async move { while event_loop.poll().await.is_ok() {} });
         client
     };
@@ -283,11 +291,10 @@ async fn a_device_obeys_once_and_says_so() {
 
 #[tokio::test]
 async fn the_neighbourhood_tells_its_history_then_lives_on_and_closes_with_nothing_left() {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let _mosquitto = Mosquitto::start(folder.path(), port).await;
+    let (folder, broker) = (tempfile::tempdir().unwrap(), somewhere());
+    let _mosquitto = Mosquitto::start(folder.path(), &broker).await;
     let clock = clock();
-    let responder = Responder::start(port, u32::try_from(clock.now().timestamp()).unwrap());
-    let broker = Broker { host: "127.0.0.1".to_owned(), port };
+    let responder = Responder::start(&broker, u32::try_from(clock.now().timestamp()).unwrap());
     let sample = Neighbourhood::sample("2026-11-23".parse().unwrap());
     let credential = |device: &Equipment| Credential {
         device: device.id.to_owned(),

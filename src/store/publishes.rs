@@ -165,6 +165,7 @@ mod tests {
     use std::io;
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, Condvar, Mutex};
+    use std::time::Duration;
 
     use arc_swap::ArcSwap;
     use fenlei_wire::vocabulary::DeviceKind;
@@ -182,6 +183,7 @@ mod tests {
     use crate::domain::zone::{DEFAULT_ZONE, rfc3339};
 
     const EVENTS: u64 = 20;
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     /// Whether a flush succeeds; `None`: it takes its time.
     #[derive(Default)]
@@ -320,8 +322,11 @@ mod tests {
         }
         assert_eq!(to_move(), left);
         store.disk.flushes(true);
-        while to_move() > 0 {
-            let _ = store.other_work().await;
-        }
+        let moved = async {
+            while to_move() > 0 {
+                let _ = store.other_work().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, moved).await.expect("it is moved once the disk has it");
     }
 }

@@ -8,14 +8,13 @@ use rumqttc::v5;
 use serde_json::json;
 
 use super::disk::nothing_was_lost;
-use super::mounted::as_root;
 use super::told::{all_works, signed_in, store_fails};
 use super::until;
 use crate::crash::say;
 use crate::mqtt::world::Device;
 use crate::support::backend::Backend;
 use crate::support::folder::Folder;
-use crate::support::load::{Load, register};
+use crate::support::load::{Load, always_open, register};
 use crate::support::place::Place;
 
 /// Each flush of a running backend goes another way than it would.
@@ -62,7 +61,7 @@ fn is_watched(process: u32) -> bool {
 impl Drop for Hindered {
     fn drop(&mut self) {
         // Asked to end, it lets go of the process; killed, it would not.
-        as_root("kill", &[&self.0.id().to_string()]);
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let _ = self.0.wait();
     }
 }
@@ -94,6 +93,8 @@ async fn what_a_disk_could_not_keep_is_not_receipted_until_it_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_disk_does_not_have_yet_is_neither_acknowledged_nor_listed() {
     let folder = Folder::at(Place::in_a_file());
+    // Nothing is written by itself at the edges of the hours.
+    always_open(&folder);
     let [bin] = register(&folder, [("one", DeviceKind::Bin)]).try_into().unwrap();
     let token = folder.done(&["token", "add", "--role", "admin"]);
     let mut backend = Backend::start(&folder, None);
