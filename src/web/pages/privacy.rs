@@ -156,27 +156,14 @@ fn body(lang: Language, entries: &[Entry]) -> Markup {
             "处理者名称和联系方式、处理的合法性基础(个人信息保护法第十三条;敏感个人信息须单独同意,第二十九条)、影响评估(第五十五条)由使用单位填写并张贴。",
             "Left to the organization that runs it, to be filled in and posted: its name and address, the legal basis (article 13; for sensitive information separate consent, article 29), and the impact assessment (article 55).",
         )) } }
-        div.scroll tabindex="0" {
-            table {
-                caption { (lang.t("保存的信息", "What is kept")) }
-                thead { tr {
-                    th scope="col" { (lang.t("信息", "Data")) }
-                    th scope="col" { (lang.t("用途", "Why")) }
-                    th scope="col" { (lang.t("谁能看到", "Who sees it")) }
-                    th scope="col" { (lang.t("保存多久", "How long")) }
-                    th scope="col" { (lang.t("怎样删除", "How it goes")) }
-                } }
-                tbody {
-                    @for entry in entries {
-                        tr {
-                            th scope="row" { (of(entry.what)) }
-                            td { (of(entry.why)) }
-                            td { (of(entry.seen_by)) }
-                            td { (lang.t(entry.kept[0].as_str(), entry.kept[1].as_str())) }
-                            td { (of(entry.goes)) }
-                        }
-                    }
-                }
+        h2 { (lang.t("保存的信息", "What is kept")) }
+        @for entry in entries {
+            h3 { (of(entry.what)) }
+            dl.pairs {
+                dt { (lang.t("用途", "Why")) } dd { (of(entry.why)) }
+                dt { (lang.t("谁能看到", "Who sees it")) } dd { (of(entry.seen_by)) }
+                dt { (lang.t("保存多久", "How long")) } dd { (lang.t(entry.kept[0].as_str(), entry.kept[1].as_str())) }
+                dt { (lang.t("怎样删除", "How it goes")) } dd { (of(entry.goes)) }
             }
         }
         h2 { (lang.t("您的权利", "Your rights")) }
