@@ -101,7 +101,6 @@ impl Load {
     }
 }
 
-/// Registers devices at the folder's site.
 /// From today on late deposits are allowed at any hour, so that no lid locks and none is told to.
 pub(crate) fn always_open(folder: &Folder) {
     let today = today(DEFAULT_ZONE, SystemClock.now()).to_string();
@@ -113,6 +112,7 @@ pub(crate) fn always_open(folder: &Folder) {
     registry::put_schedule(&store, &registry, &mut Rollups::default(), "north", &schedule, 0).unwrap();
 }
 
+/// Registers devices at the folder's site.
 pub(crate) fn register(
     folder: &Folder,
     devices: impl IntoIterator<Item = (&'static str, DeviceKind)>,
